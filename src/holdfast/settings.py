@@ -1,0 +1,40 @@
+"""One frozen record of everything that can be set, read once at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+__all__ = ["Settings"]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The settings of a process, from command-line options."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 5000
+    worker: bool = True
+    inference: bool = True
+    workspace: str = "default"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of the metadata."""
+        return self.data / "holdfast.db"
+
+    @property
+    def objects(self) -> Path:
+        """The folder of the content-addressed objects."""
+        return self.data / "objects"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the private keys (0700; its files 0600)."""
+        return self.data / "keys"
+
+    @property
+    def inference_port(self) -> int:
+        """The inference server listens on the port after the control plane's."""
+        return self.port + 1
