@@ -1,0 +1,12 @@
+"""Where holdfast keeps things: metadata in a database, bytes in an object store.
+
+The unit of work is a synchronous function of a transaction, run by `Storage.write`; bytes go through
+`Objects`, durable before the answer. Trees, leases and migrations are the mechanisms that every room shares.
+Not here: what the rows mean (each room's `store`).
+"""
+
+from holdfast.storage.engine import Storage, Tx
+from holdfast.storage.objects import Blob, Objects
+from holdfast.storage.tables import metadata
+
+__all__ = ["Blob", "Objects", "Storage", "Tx", "metadata"]

@@ -1,0 +1,86 @@
+"""Leases: one owner at a time for a named piece of background work, with a fencing token."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import BigInteger, Column, String, Table, insert, select, update
+
+from holdfast.kernel.errors import Conflict
+from holdfast.storage.engine import Storage, Tx
+from holdfast.storage.tables import metadata
+
+__all__ = ["Lease", "acquire", "check", "release", "renew"]
+
+_leases = Table(
+    "lease",
+    metadata,
+    Column("workspace_id", String(64), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+_SYSTEM = "*"
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A held lease; `token` grows with every new holder, so a holder that was declared dead can be fenced off."""
+
+    name: str
+    owner: str
+    token: int
+    expires_at: int
+
+
+def acquire(storage: Storage, name: str, owner: str, ttl_ms: int, now_ms: int) -> Lease | None:
+    """Take the lease when it is free, expired or already the owner's; None when another holds it."""
+
+    def fn(tx: Tx) -> Lease | None:
+        row = tx.execute(select(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name)).one_or_none()
+        if row is not None and row.owner != owner and row.expires_at > now_ms:
+            return None
+        token = 1 if row is None else row.token if row.owner == owner and row.expires_at > now_ms else row.token + 1
+        values = {"owner": owner, "token": token, "expires_at": now_ms + ttl_ms}
+        if row is None:
+            tx.execute(insert(_leases).values(workspace_id=_SYSTEM, name=name, **values))
+        else:
+            tx.execute(
+                update(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name).values(**values)
+            )
+        return Lease(name, owner, token, now_ms + ttl_ms)
+
+    return storage.write(fn)
+
+
+def renew(storage: Storage, lease: Lease, ttl_ms: int, now_ms: int) -> Lease:
+    """Prolong a held lease. Raises Conflict when another took it."""
+
+    def fn(tx: Tx) -> Lease:
+        check(tx, lease)
+        tx.execute(
+            update(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == lease.name)
+            .values(expires_at=now_ms + ttl_ms)
+        )  # fmt: skip
+        return Lease(lease.name, lease.owner, lease.token, now_ms + ttl_ms)
+
+    return storage.write(fn)
+
+
+def release(storage: Storage, lease: Lease) -> None:
+    """Give a lease back; no error when another holds it by now."""
+    storage.write(
+        lambda tx: tx.execute(
+            update(_leases)
+            .where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == lease.name, _leases.c.token == lease.token)
+            .values(expires_at=0)
+        ).rowcount
+    )
+
+
+def check(tx: Tx, lease: Lease) -> None:
+    """Fence: raises Conflict inside a transaction when the lease has gone to another holder."""
+    row = tx.execute(
+        select(_leases.c.token).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == lease.name)
+    ).one_or_none()
+    if row is None or row.token != lease.token:
+        raise Conflict(f"The lease {lease.name!r} of {lease.owner} was taken over.", hint="Stop this piece of work.")

@@ -1,0 +1,152 @@
+"""Open trees: the files that a run, a logged model, a model version or a deployable owns, until it is sealed."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, String, Table, delete, insert, select, update
+
+from holdfast.chunks import TreeFile, check_path, tree_digest
+from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
+from holdfast.storage.engine import Tx
+from holdfast.storage.tables import metadata
+
+__all__ = ["copy_tree", "find_file", "holds_object", "list_files", "put_file", "remove_file", "seal", "sealed_digest"]
+
+_files = Table(
+    "tree_file",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("owner_kind", String(32), nullable=False),
+    Column("owner_id", String(64), nullable=False),
+    Column("path", String(1024), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "owner_kind", "owner_id", "path"),
+    Index("ix_tree_file_sha256", "sha256"),
+)
+_seals = Table(
+    "tree_seal",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("owner_kind", String(32), nullable=False),
+    Column("owner_id", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    PrimaryKeyConstraint("workspace_id", "owner_kind", "owner_id"),
+)
+
+
+def put_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str, sha256: str, size: int) -> TreeFile:
+    """Add or replace a file of an open tree. Under a seal, identical bytes are accepted and others refused."""
+    file = TreeFile(check_path(path), sha256, size)
+    digest = sealed_digest(tx, workspace, owner_kind, owner_id)
+    old = _find(tx, workspace, owner_kind, owner_id, path)
+    if digest is not None:
+        if old == file:
+            return file
+        raise InvalidInput(
+            f"The {owner_kind.replace('_', ' ')} {owner_id} is sealed under the digest {digest[:12]}; "
+            f"{path!r} can't be changed.",
+            hint="Log a new one instead.",
+        )
+    if old is None:
+        _refuse_folder_clash(tx, workspace, owner_kind, owner_id, path)
+        tx.execute(
+            insert(_files).values(
+                workspace_id=workspace, owner_kind=owner_kind, owner_id=owner_id, path=path, sha256=sha256, size=size
+            )
+        )
+    elif old != file:
+        tx.execute(
+            update(_files).where(*_owner(workspace, owner_kind, owner_id), _files.c.path == path)
+            .values(sha256=sha256, size=size)
+        )  # fmt: skip
+    return file
+
+
+def remove_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
+    """Take a file out of an open tree. Raises NotFound, or InvalidInput under a seal."""
+    digest = sealed_digest(tx, workspace, owner_kind, owner_id)
+    if digest is not None:
+        raise InvalidInput(f"The {owner_kind.replace('_', ' ')} {owner_id} is sealed; {path!r} can't be deleted.")
+    gone = tx.execute(delete(_files).where(*_owner(workspace, owner_kind, owner_id), _files.c.path == path))
+    if gone.rowcount == 0:
+        raise NotFound(f"There is no file {path!r} in the {owner_kind.replace('_', ' ')} {owner_id}.")
+
+
+def find_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> TreeFile:
+    """One file of a tree. Raises NotFound naming the path."""
+    found = _find(tx, workspace, owner_kind, owner_id, check_path(path))
+    if found is None:
+        raise NotFound(f"There is no file {path!r} in the {owner_kind.replace('_', ' ')} {owner_id}.")
+    return found
+
+
+def list_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> list[TreeFile]:
+    """The files of a tree, by path."""
+    query = select(_files.c.path, _files.c.sha256, _files.c.size).where(*_owner(workspace, owner_kind, owner_id))
+    return [TreeFile(*row) for row in tx.execute(query.order_by(_files.c.path))]
+
+
+def seal(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str:
+    """Freeze a tree and give its digest; sealing again gives the same. Raises Conflict when it holds no file."""
+    found = sealed_digest(tx, workspace, owner_kind, owner_id)
+    if found is not None:
+        return found
+    files = list_files(tx, workspace, owner_kind, owner_id)
+    if not files:
+        raise Conflict(f"The {owner_kind.replace('_', ' ')} {owner_id} holds no file.", hint="Upload its files first.")
+    digest = tree_digest(files)
+    tx.execute(insert(_seals).values(workspace_id=workspace, owner_kind=owner_kind, owner_id=owner_id, digest=digest))
+    return digest
+
+
+def sealed_digest(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str | None:
+    """The digest under which a tree is sealed; None while it is open."""
+    row = tx.execute(
+        select(_seals.c.digest).where(
+            _seals.c.workspace_id == workspace, _seals.c.owner_kind == owner_kind, _seals.c.owner_id == owner_id
+        )
+    ).one_or_none()
+    return None if row is None else str(row[0])
+
+
+def copy_tree(tx: Tx, workspace: str, source: tuple[str, str], target: tuple[str, str]) -> None:
+    """Give the tree `target` (kind, id) its own rows of all files of the tree `source`."""
+    for file in list_files(tx, workspace, *source):
+        put_file(tx, workspace, *target, file.path, file.sha256, file.size)
+
+
+def holds_object(tx: Tx, workspace: str, owner_kind: str, sha256: str) -> bool:
+    """Whether any tree of this kind in the workspace holds the object."""
+    query = select(_files.c.path).where(
+        _files.c.sha256 == sha256, _files.c.workspace_id == workspace, _files.c.owner_kind == owner_kind
+    )
+    return tx.execute(query.limit(1)).one_or_none() is not None
+
+
+def _find(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> TreeFile | None:
+    query = select(_files.c.path, _files.c.sha256, _files.c.size).where(
+        *_owner(workspace, owner_kind, owner_id), _files.c.path == path
+    )
+    row = tx.execute(query).one_or_none()
+    return None if row is None else TreeFile(*row)
+
+
+def _owner(workspace: str, owner_kind: str, owner_id: str) -> tuple[object, ...]:
+    return (
+        _files.c.workspace_id == workspace,
+        _files.c.owner_kind == owner_kind,
+        _files.c.owner_id == owner_id,
+    )
+
+
+def _refuse_folder_clash(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
+    """A path can't be a file and a folder in one tree."""
+    parts = path.split("/")
+    parents = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+    below = (_files.c.path >= path + "/") & (_files.c.path < path + "0")
+    query = select(_files.c.path).where(
+        *_owner(workspace, owner_kind, owner_id), below | _files.c.path.in_(parents) if parents else below
+    )
+    row = tx.execute(query.limit(1)).one_or_none()
+    if row is not None:
+        raise InvalidInput(f"The path {path!r} clashes with the file {row[0]!r}: one of them would be a folder.")
