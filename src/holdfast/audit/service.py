@@ -1,0 +1,93 @@
+"""Appending to the audit log and checking it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.audit import store, verify
+from holdfast.audit.leaf import commit_reason, details_bytes, make_leaf
+from holdfast.audit.merkle import Peaks, leaf_hash
+from holdfast.audit.records import AuditEntry, Verification
+from holdfast.kernel.errors import NotFound
+from holdfast.kernel.paging import Items, decode_token, encode_token
+from holdfast.kernel.principal import Caller
+from holdfast.storage import Storage, Tx
+
+__all__ = ["AuditLog", "append"]
+
+
+def append(
+    tx: Tx,
+    caller: Caller,
+    *,
+    action: str,
+    object: str,
+    digest: str | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> int:
+    """Append one entry inside the transaction of the change that it records, as its last statement.
+
+    `action` is noun.verb ('model.alias'), `object` is kind:name ('model:flights'). Gives the entry's index.
+    Atomic with the change: when the transaction rolls back, there is no entry.
+    """
+    # A run that is rolled back and repeated draws another salt; no part of the first one stays.
+    salt = os.urandom(32) if reason else None
+    before_bytes, after_bytes = details_bytes(before), details_bytes(after)
+    leaf = make_leaf(
+        caller,
+        action=action,
+        object=object,
+        digest=digest,
+        before=before_bytes,
+        after=after_bytes,
+        reason_commitment=None if salt is None else commit_reason(reason, salt),
+    )
+    head = store.load_head(tx)
+    peaks = Peaks() if head is None else Peaks(head.size, head.peaks)
+    index, hashed = peaks.size, leaf_hash(leaf)
+    nodes = peaks.append(hashed)
+    stored = store.StoredLeaf(
+        idx=index,
+        workspace_id=caller.workspace,
+        leaf=leaf,
+        leaf_hash=hashed,
+        object=object,
+        actor_name=caller.principal.name,
+        reason=reason or None,
+        salt=salt,
+        before=before_bytes,
+        after=after_bytes,
+    )
+    store.insert_leaf(tx, stored, nodes, peaks)
+    return index
+
+
+class AuditLog:
+    """Reading and checking the log."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def list_entries(
+        self, caller: Caller, *, limit: int = 100, page_token: str = "", object: str | None = None
+    ) -> Items[AuditEntry]:
+        """Entries of the caller's workspace, newest first; of one object ('model:flights') when it is named."""
+        below = int(decode_token(page_token)) if page_token else None
+        found = self._storage.read(lambda tx: store.list_entries(tx, caller.workspace, below, limit + 1, object))
+        more = len(found) > limit
+        return Items(found[:limit], encode_token(found[limit - 1].index) if more else None)
+
+    def get_entry(self, caller: Caller, index: int) -> AuditEntry:
+        """One entry. Raises NotFound."""
+        entry = self._storage.read(lambda tx: store.load_entry(tx, caller.workspace, index))
+        if entry is None:
+            raise NotFound(f"There is no audit entry {index} in the workspace {caller.workspace!r}.")
+        return entry
+
+    def verify(self) -> Verification:
+        """Recompute the whole tree from its leaves and compare every stored hash. Reads one snapshot."""
+        return self._storage.read(verify.verify_log)

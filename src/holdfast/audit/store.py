@@ -1,0 +1,168 @@
+"""The audit tables: leaves with their erasable details, the inner nodes, and the head of the one tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
+
+from holdfast.audit.merkle import Node, Peaks
+from holdfast.audit.records import AuditEntry
+from holdfast.storage import Tx, metadata
+
+__all__ = ["Head", "StoredLeaf", "insert_leaf", "iterate_leaves", "list_entries", "load_entry", "load_head", "load_nodes"]
+
+_leaves = Table(
+    "audit_leaf",
+    metadata,
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("workspace_id", String(64), nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("object", String(300), nullable=False),
+    Column("actor_name", String(200), nullable=False),
+    Column("reason", Text),
+    Column("salt", LargeBinary),
+    Column("before", LargeBinary),
+    Column("after", LargeBinary),
+    Index("ix_audit_leaf_workspace_id_idx", "workspace_id", "idx"),
+    Index("ix_audit_leaf_workspace_id_object_idx", "workspace_id", "object", "idx"),
+)
+_nodes = Table(
+    "audit_node",
+    metadata,
+    Column("level", Integer, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "idx"),
+)
+_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("peaks", LargeBinary, nullable=False),
+)
+
+
+class StoredLeaf(msgspec.Struct, frozen=True):
+    """A leaf as it is stored, with the details that its hashes bind."""
+
+    idx: int
+    workspace_id: str
+    leaf: bytes
+    leaf_hash: bytes
+    object: str
+    actor_name: str
+    reason: str | None
+    salt: bytes | None
+    before: bytes | None
+    after: bytes | None
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The tree's size and the hashes of its peaks, the largest first."""
+
+    size: int
+    peaks: list[bytes]
+
+
+def load_head(tx: Tx) -> Head | None:
+    """The head; None before the first entry."""
+    row = tx.execute(select(_head.c.size, _head.c.peaks)).one_or_none()
+    return None if row is None else Head(row.size, [row.peaks[at : at + 32] for at in range(0, len(row.peaks), 32)])
+
+
+def insert_leaf(tx: Tx, leaf: StoredLeaf, nodes: list[Node], peaks: Peaks) -> None:
+    """Write one leaf, the nodes that it completed, and the new head."""
+    tx.execute(insert(_leaves).values(**msgspec.structs.asdict(leaf)))
+    if nodes:
+        tx.execute(insert(_nodes), [{"level": node.level, "idx": node.index, "hash": node.hash} for node in nodes])
+    values = {"size": peaks.size, "peaks": b"".join(peaks.hashes)}
+    if peaks.size == 1:
+        tx.execute(insert(_head).values(id=1, **values))
+    else:
+        tx.execute(update(_head).values(**values))
+
+
+def iterate_leaves(tx: Tx) -> Iterator[StoredLeaf]:
+    """All leaves in order of index."""
+    for row in tx.execute(select(_leaves).order_by(_leaves.c.idx)).yield_per(1000):
+        yield _leaf(row)
+
+
+def load_nodes(tx: Tx) -> dict[tuple[int, int], bytes]:
+    """The stored inner nodes by (level, index)."""
+    return {(row.level, row.idx): row.hash for row in tx.execute(select(_nodes))}
+
+
+def list_entries(
+    tx: Tx, workspace: str, before_index: int | None, limit: int, object: str | None = None
+) -> list[AuditEntry]:
+    """Entries of a workspace, newest first, below `before_index`; of one object alone when it is named."""
+    query = select(_leaves).where(_leaves.c.workspace_id == workspace)
+    if before_index is not None:
+        query = query.where(_leaves.c.idx < before_index)
+    if object is not None:
+        query = query.where(_leaves.c.object == object)
+    return [_entry(_leaf(row)) for row in tx.execute(query.order_by(_leaves.c.idx.desc()).limit(limit))]
+
+
+def load_entry(tx: Tx, workspace: str, index: int) -> AuditEntry | None:
+    """One entry of a workspace."""
+    query = select(_leaves).where(_leaves.c.workspace_id == workspace, _leaves.c.idx == index)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _entry(_leaf(row))
+
+
+def _leaf(row: Row[Any]) -> StoredLeaf:
+    return StoredLeaf(
+        row.idx,
+        row.workspace_id,
+        row.leaf,
+        row.leaf_hash,
+        row.object,
+        row.actor_name,
+        row.reason,
+        row.salt,
+        row.before,
+        row.after,
+    )
+
+
+def _entry(stored: StoredLeaf) -> AuditEntry:
+    leaf = json.loads(stored.leaf)
+    return AuditEntry(
+        index=stored.idx,
+        time_ms=leaf["time_ms"],
+        workspace=stored.workspace_id,
+        actor=leaf["actor"],
+        actor_name=stored.actor_name,
+        auth=leaf["auth"],
+        action=leaf["action"],
+        object=leaf["object"],
+        digest=leaf["digest"],
+        request_id=leaf["request_id"],
+        reason=stored.reason or "",
+        before=None if stored.before is None else json.loads(stored.before),
+        after=None if stored.after is None else json.loads(stored.after),
+        leaf=leaf,
+        leaf_hash=stored.leaf_hash.hex(),
+    )

@@ -1,0 +1,132 @@
+"""ASGI middleware around every request: request id, access log, metrics, Host and Origin checks, security headers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.kernel.errors import Forbidden, InvalidInput
+from holdfast.kernel.ids import uuid7
+
+__all__ = ["LOOPBACK_HOSTS", "AccessLog", "Guard", "host_of", "is_loopback_host"]
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+_log = logging.getLogger("holdfast.access")
+
+
+def host_of(netloc: str) -> str:
+    """The host of `host:port`, lower-case, without the port."""
+    try:
+        return (urlsplit(f"//{netloc}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host name or address stands for this machine alone."""
+    return host in LOOPBACK_HOSTS or (host.startswith("127.") and host.replace(".", "").isdigit())
+
+
+class Guard:
+    """Gives each request an id, refuses foreign hosts and origins, and adds the security headers.
+
+    In open mode there is no login, so a page of another site must not reach us: the Host header must name
+    loopback (DNS rebinding), and a request that changes something must not come from another origin (CSRF).
+    """
+
+    def __init__(self, app: ASGIApp, refuse: Callable[[Scope, Receive, Send, Exception], object]) -> None:
+        self._app = app
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = uuid7()
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    out.setdefault(name, value)
+                out["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            self._check(scope, headers)
+        except (Forbidden, InvalidInput) as error:
+            await self._refuse(scope, receive, send_with_headers, error)  # type: ignore[misc]
+            return
+        await self._app(scope, receive, send_with_headers)
+
+    @staticmethod
+    def _check(scope: Scope, headers: Headers) -> None:
+        netloc = headers.get("host", "")
+        if not is_loopback_host(host_of(netloc)):
+            raise Forbidden(
+                f"The Host header {netloc[:80]!r} does not name this machine's loopback address.",
+                hint="Use http://127.0.0.1 or http://localhost with the server's port.",
+            )
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return
+        origin = headers.get("origin")
+        if origin is not None and origin != f"{scope.get('scheme', 'http')}://{netloc}":
+            raise Forbidden(
+                f"The Origin {origin[:80]!r} is not this server's.", hint="Send the request from this server's own pages."
+            )
+
+
+class AccessLog:
+    """Logs each request as one JSON line and hands its figures to `observe(method, route, status, seconds)`."""
+
+    def __init__(self, app: ASGIApp, observe: Callable[[str, str, int, float], None], quiet: Iterable[str]) -> None:
+        self._app = app
+        self._observe = observe
+        self._quiet = frozenset(quiet)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            seconds = time.perf_counter() - started
+            route = scope.get("state", {}).get("route", "unmatched")
+            self._observe(scope["method"], route, status, seconds)
+            if scope["path"] not in self._quiet:
+                line = {
+                    "request_id": scope.get("state", {}).get("request_id", ""),
+                    "method": scope["method"],
+                    "path": scope["path"][:500],
+                    "status": status,
+                    "ms": round(seconds * 1000, 2),
+                }
+                _log.info("request", extra={"fields": line})

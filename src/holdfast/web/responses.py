@@ -1,0 +1,70 @@
+"""Answers to Starlette responses, errors to JSON or to a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from holdfast.kernel.errors import HoldfastError, Unavailable
+from holdfast.web.routing import Page, Raw, Redirect, Stream
+
+__all__ = ["ErrorPage", "error_response", "json_bytes", "respond"]
+
+ErrorPage = Callable[[Request, HoldfastError], Response]
+
+_encoder = msgspec.json.Encoder()
+
+
+def json_bytes(value: Any) -> bytes:
+    """The JSON of a record; NaN and infinities travel as the texts `NaN`, `Infinity`, `-Infinity`."""
+    return _encoder.encode(_finite(msgspec.to_builtins(value)))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        if value != value:
+            return "NaN"
+        if value in (float("inf"), float("-inf")):
+            return "Infinity" if value > 0 else "-Infinity"
+        return value
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def respond(request: Request, answer: Any, render: Callable[[Request, Page], str]) -> Response:
+    """The response for what a handler gave."""
+    if isinstance(answer, Page):
+        return Response(render(request, answer), answer.status, media_type="text/html")
+    if isinstance(answer, Raw):
+        return Response(answer.content, answer.status, dict(answer.headers), answer.media_type)
+    if isinstance(answer, Stream):
+        return StreamingResponse(answer.blocks, 200, dict(answer.headers), answer.media_type)
+    if isinstance(answer, Redirect):
+        return RedirectResponse(answer.url, answer.status)
+    return Response(json_bytes({} if answer is None else answer), media_type="application/json")
+
+
+def error_response(request: Request, error: HoldfastError, page: ErrorPage) -> Response:
+    """The error as JSON for programs and as a page for people."""
+    request_id = str(request.scope.get("state", {}).get("request_id", ""))
+    if wants_html(request):
+        response = page(request, error)
+    else:
+        body = json.dumps(error.to_wire(request_id), default=str).encode()
+        response = Response(body, error.status, media_type="application/json")
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    return response
+
+
+def wants_html(request: Request) -> bool:
+    """Whether a person's browser asked: an address outside /api whose Accept names HTML."""
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")

@@ -1,0 +1,89 @@
+"""What a room says about its routes: the declaration, the call that a handler takes, the answers it may give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from holdfast.kernel.principal import Caller
+
+__all__ = ["Call", "Page", "Raw", "Redirect", "Route", "Stream", "Upload"]
+
+JSON_LIMIT = 16 * 1024 * 1024
+
+
+class Upload:
+    """The type of `Route.body` for raw bytes that are streamed: the handler finds the blocks in `call.body`."""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request, decoded: what a handler takes."""
+
+    caller: Caller
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any = None
+    """A record of the route's `body` type, or an iterator of blocks when that is Upload."""
+    url: str = ""
+    """Scheme, host and port that the client used, without a slash at the end."""
+    raw_query: str = ""
+
+    @property
+    def blocks(self) -> Iterator[bytes]:
+        """The uploaded bytes, block by block."""
+        blocks: Iterator[bytes] = self.body
+        return blocks
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """An answer of bytes."""
+
+    content: bytes
+    media_type: str = "application/octet-stream"
+    headers: Mapping[str, str] = {}
+    status: int = 200
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """An answer that is sent block by block."""
+
+    blocks: Iterable[bytes]
+    media_type: str = "application/octet-stream"
+    headers: Mapping[str, str] = {}
+
+
+class Page(msgspec.Struct, frozen=True):
+    """An HTML answer: a template and what it shows."""
+
+    template: str
+    context: Mapping[str, Any]
+    title: str = ""
+    status: int = 200
+
+
+class Redirect(msgspec.Struct, frozen=True):
+    """Sends the browser to another address."""
+
+    url: str
+    status: int = 303
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One route: its handler runs in a thread and may block.
+
+    `path` may end in `{name:path}` for the rest of the address. `permission` is checked before the body is read.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call], Any]
+    permission: str
+    body: Any = None
+    """None, a msgspec type, or Upload."""
+    summary: str = ""
+    max_body: int = JSON_LIMIT
+    result: Any = None
+    """The type of the answer, for the API's description."""

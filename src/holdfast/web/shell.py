@@ -1,0 +1,133 @@
+"""The application around the routes: guards, errors, static files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.routing import Route as StarletteRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound
+from holdfast.web.dispatch import Door, endpoint
+from holdfast.web.guards import AccessLog, Guard
+from holdfast.web.responses import error_response
+from holdfast.web.routing import Page, Route
+from holdfast.web.templates import STATIC
+
+__all__ = ["build_shell"]
+
+_log = logging.getLogger("holdfast.web")
+_QUIET = ("/health", "/ready", "/metrics")
+
+
+def build_shell(
+    routes: Sequence[Route],
+    door: Door,
+    *,
+    observe: Callable[[str, str, int, float], None],
+    lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
+    bare: Iterable[BaseRoute] = (),
+) -> ASGIApp:
+    """The ASGI application that serves `routes`, with `bare` ASGI routes before them."""
+
+    def page_of(request: Request, error: HoldfastError) -> Response:
+        page = Page("error.html", {"error": error, "request_id": request.scope["state"]["request_id"]}, _title(error))
+        return HTMLResponse(door.render(request, page), error.status)
+
+    def show(request: Request, error: HoldfastError) -> Response:
+        return error_response(request, error, page_of)
+
+    async def on_holdfast(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HoldfastError)
+        if error.status >= 500 and error.status != 503:
+            _log.error("failed", exc_info=error, extra={"fields": {"path": request.url.path}})
+        return show(request, error)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return show(request, _from_http(request, error))
+
+    async def on_fault(request: Request, error: Exception) -> Response:
+        _log.error("fault", exc_info=error, extra={"fields": {"path": request.url.path}})
+        return show(request, HoldfastError("The server met a fault of its own.", hint="Its log has the details under this request id."))
+
+    async def refuse(scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
+        assert isinstance(error, HoldfastError)
+        await show(Request(scope, receive), error)(scope, receive, send)
+
+    app = Starlette(
+        routes=[*bare, *(_mounted(route, door) for route in routes), Mount("/static", _Static(directory=str(STATIC)))],
+        exception_handlers={HoldfastError: on_holdfast, HTTPException: on_http, Exception: on_fault},
+        lifespan=lifespan,
+    )
+    guarded = _Faults(Guard(app, refuse))
+    return AccessLog(guarded, observe, _QUIET)
+
+
+def _mounted(route: Route, door: Door) -> StarletteRoute:
+    serve = endpoint(route, door)
+
+    async def named(request: Request) -> Response:
+        request.scope["state"]["route"] = route.path
+        response: Response = await serve(request)
+        return response
+
+    return StarletteRoute(route.path, named, methods=[route.method])
+
+
+class _Faults:
+    """Starlette raises a fault again after its 500 was sent; the log has it already, so the server need not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Any) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            if not started or scope["type"] != "http":
+                raise
+
+
+class _Static(StaticFiles):
+    """Static files; an address that carries the digest may be kept for ever."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        scope["state"]["route"] = "/static"
+        response = await super().get_response(path, scope)
+        versioned = b"v=" in scope.get("query_string", b"")
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
+        return response
+
+
+def _from_http(request: Request, error: HTTPException) -> HoldfastError:
+    path = request.url.path[:200]
+    if error.status_code == 404:
+        return NotFound(f"There is nothing at {path}.", hint="The routes are listed in /api/v1/openapi.json.")
+    if error.status_code == 405:
+        wrong = InvalidInput(f"{request.method} is not a method of {path}.")
+        wrong.status = 405  # type: ignore[misc]
+        return wrong
+    other = InvalidInput(f"The request to {path} was refused: {error.detail}.")
+    other.status = error.status_code  # type: ignore[misc]
+    return other
+
+
+def _title(error: HoldfastError) -> str:
+    return {403: "Not allowed", 404: "Not found", 503: "Not available now"}.get(error.status, "That did not work")
