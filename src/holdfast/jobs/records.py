@@ -14,7 +14,7 @@ KilledBy = Literal["time", "memory", "processes"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task may use; a task over `wall_s`, `memory_bytes` or `processes` is killed with all its children.
+    """What a task may use. Over `wall_s`, `memory_bytes` or `processes` it is killed with all its children.
 
     wall_s: seconds from start to end, None for no end (a model process that serves).
     memory_bytes: memory of all processes of the task together, and the data segment of each: one process that
@@ -79,8 +79,8 @@ class Process(Protocol):
     def poll(self) -> int | None:
         """The exit code, None while it runs."""
 
-    def stderr_tail(self) -> str:
-        """The last 64 KiB that it wrote to stderr so far."""
+    def stderr_tail(self, wait_s: float = 0.0) -> str:
+        """The last 64 KiB that it wrote to stderr; waits up to `wait_s` for its end."""
 
     def close(self) -> int:
         """Kill it with all its children, wait for the end and give the exit code. Idempotent, thread-safe."""

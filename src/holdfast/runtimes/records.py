@@ -36,7 +36,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One output of a model; `shape` [-1, n] for a matrix of n values per row, empty for one value per row."""
+    """One output of a model; `shape` is [-1, n] for n values per row, empty for one value per row."""
 
     name: str
     type: InputType
@@ -73,9 +73,9 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the converted model compares with the original on the reference rows.
 
     reason: why it is not served from ONNX; empty when it is.
-    max_abs_difference: per output (`probabilities`, `label` of a regression); empty when nothing was compared.
+    max_abs_difference: per output (`probabilities`, `label` of a regression); empty if nothing was compared.
     label_mismatches: rows whose labels differ and whose probabilities do not tie within the tolerance.
-    never_missing: inputs for which the original refuses a missing value; ONNX would answer, so we refuse too.
+    never_missing: inputs for which the original refuses a missing value; ONNX would answer, so it is refused.
     """
 
     agrees: bool
