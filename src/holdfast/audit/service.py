@@ -77,7 +77,9 @@ class AuditLog:
     ) -> Items[AuditEntry]:
         """Entries of the caller's workspace, newest first; of one object ('model:flights') when it is named."""
         below = int(decode_token(page_token)) if page_token else None
-        found = self._storage.read(lambda tx: store.list_entries(tx, caller.workspace, below, limit + 1, object))
+        found = self._storage.read(
+            lambda tx: store.list_entries(tx, caller.workspace, below, limit + 1, object)
+        )
         more = len(found) > limit
         return Items(found[:limit], encode_token(found[limit - 1].index) if more else None)
 

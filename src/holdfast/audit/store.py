@@ -27,7 +27,16 @@ from holdfast.audit.merkle import Node, Peaks
 from holdfast.audit.records import AuditEntry
 from holdfast.storage import Tx, metadata
 
-__all__ = ["Head", "StoredLeaf", "insert_leaf", "iterate_leaves", "list_entries", "load_entry", "load_head", "load_nodes"]
+__all__ = [
+    "Head",
+    "StoredLeaf",
+    "insert_leaf",
+    "iterate_leaves",
+    "list_entries",
+    "load_entry",
+    "load_head",
+    "load_nodes",
+]
 
 _leaves = Table(
     "audit_leaf",
@@ -87,14 +96,20 @@ class Head(msgspec.Struct, frozen=True):
 def load_head(tx: Tx) -> Head | None:
     """The head; None before the first entry."""
     row = tx.execute(select(_head.c.size, _head.c.peaks)).one_or_none()
-    return None if row is None else Head(row.size, [row.peaks[at : at + 32] for at in range(0, len(row.peaks), 32)])
+    return (
+        None
+        if row is None
+        else Head(row.size, [row.peaks[at : at + 32] for at in range(0, len(row.peaks), 32)])
+    )
 
 
 def insert_leaf(tx: Tx, leaf: StoredLeaf, nodes: list[Node], peaks: Peaks) -> None:
     """Write one leaf, the nodes that it completed, and the new head."""
     tx.execute(insert(_leaves).values(**msgspec.structs.asdict(leaf)))
     if nodes:
-        tx.execute(insert(_nodes), [{"level": node.level, "idx": node.index, "hash": node.hash} for node in nodes])
+        tx.execute(
+            insert(_nodes), [{"level": node.level, "idx": node.index, "hash": node.hash} for node in nodes]
+        )
     values = {"size": peaks.size, "peaks": b"".join(peaks.hashes)}
     if peaks.size == 1:
         tx.execute(insert(_head).values(id=1, **values))

@@ -35,7 +35,9 @@ def verify_log(tx: Tx) -> Verification:
             break
     else:
         damaged.extend(_head_problems(head, peaks))
-        damaged.extend(Damage(-1, f"the tree holds a node too many (level {level}, {at})") for level, at in nodes)
+        damaged.extend(
+            Damage(-1, f"the tree holds a node too many (level {level}, {at})") for level, at in nodes
+        )
     return Verification(not damaged, peaks.size, peaks.root().hex(), damaged[:_MOST_NAMED])
 
 
@@ -66,7 +68,10 @@ def _node_damage(level: int, index: int, missing: bool) -> Damage:
 def _head_problems(head: store.Head | None, peaks: Peaks) -> list[Damage]:
     size = 0 if head is None else head.size
     if size > peaks.size:
-        return [Damage(at, "the entry is missing") for at in range(peaks.size, min(size, peaks.size + _MOST_NAMED))]
+        return [
+            Damage(at, "the entry is missing")
+            for at in range(peaks.size, min(size, peaks.size + _MOST_NAMED))
+        ]
     if size < peaks.size:
         return [Damage(at, "the entry is beyond the tree's head") for at in range(size, peaks.size)]
     if head is not None and Peaks(head.size, head.peaks).root() != peaks.root():

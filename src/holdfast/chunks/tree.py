@@ -50,7 +50,9 @@ def tree_digest(files: Iterable[TreeFile]) -> str:
     """
     digest = hashlib.sha256(b"holdfast-tree-v1\n")
     before = b""
-    for key, file in sorted(((check_path(file.path).encode(), file) for file in files), key=lambda pair: pair[0]):
+    for key, file in sorted(
+        ((check_path(file.path).encode(), file) for file in files), key=lambda pair: pair[0]
+    ):
         if key == before:
             raise InvalidInput(f"The path {file.path!r} stands twice in one tree.")
         if not is_sha256(file.sha256) or file.size < 0:

@@ -85,4 +85,6 @@ class Identity:
         """The caller's principal with its permissions, sorted."""
         principal = caller.principal
         permissions = sorted(ROLE_PERMISSIONS.get(principal.role, frozenset()) | set(principal.extra))
-        return WhoAmI(principal.id, principal.name, principal.role, principal.auth, caller.workspace, permissions)
+        return WhoAmI(
+            principal.id, principal.name, principal.role, principal.auth, caller.workspace, permissions
+        )

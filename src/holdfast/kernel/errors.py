@@ -126,7 +126,12 @@ class Unavailable(HoldfastError):
     status = 503
 
     def __init__(
-        self, message: str, *, hint: str = "", details: Mapping[str, Any] | None = None, retry_after_s: float = 1.0
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        details: Mapping[str, Any] | None = None,
+        retry_after_s: float = 1.0,
     ) -> None:
         super().__init__(message, hint=hint, details=details)
         self.retry_after_s = retry_after_s

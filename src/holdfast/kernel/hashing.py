@@ -19,7 +19,11 @@ def sha256_hex(data: bytes | memoryview) -> str:
 def sha256_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, read in blocks."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _blocks(file)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _blocks(file)
+        )
 
 
 def _blocks(file: object) -> str:

@@ -34,7 +34,8 @@ def decode_token(token: str) -> Any:
         return json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (binascii.Error, ValueError) as error:
         raise InvalidInput(
-            f"The page token {token[:80]!r} is not valid.", hint="Use next_page_token of the answer before, unchanged."
+            f"The page token {token[:80]!r} is not valid.",
+            hint="Use next_page_token of the answer before, unchanged.",
         ) from error
 
 

@@ -21,7 +21,17 @@ _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS  # 1970-01-05, the first Monday of the epoch
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LOW, _HIGH = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999
-_SIZES = {"5min": 5, "10min": 10, "15min": 15, "30min": 30, "1h": 60, "2h": 120, "3h": 180, "6h": 360, "12h": 720}
+_SIZES = {
+    "5min": 5,
+    "10min": 10,
+    "15min": 15,
+    "30min": 30,
+    "1h": 60,
+    "2h": 120,
+    "3h": 180,
+    "6h": 360,
+    "12h": 720,
+}
 _DAYS = re.compile(r"([1-9][0-9]{0,2})(d|w)")
 
 

@@ -150,7 +150,9 @@ def _translate(error: BaseException) -> BaseException:
     if "locked" in text or "busy" in text:
         return Unavailable("The database is busy; nothing was written.", hint="Try again.", retry_after_s=1)
     if "readonly" in text or "unable to open" in text or "disk i/o" in text:
-        return Unavailable(f"The database can't be written: {error.orig}.", hint="Check the data folder's disk and rights.")
+        return Unavailable(
+            f"The database can't be written: {error.orig}.", hint="Check the data folder's disk and rights."
+        )
     return error
 
 

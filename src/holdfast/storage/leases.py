@@ -36,16 +36,26 @@ def acquire(storage: Storage, name: str, owner: str, ttl_ms: int, now_ms: int) -
     """Take the lease when it is free, expired or already the owner's; None when another holds it."""
 
     def fn(tx: Tx) -> Lease | None:
-        row = tx.execute(select(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name)).one_or_none()
+        row = tx.execute(
+            select(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name)
+        ).one_or_none()
         if row is not None and row.owner != owner and row.expires_at > now_ms:
             return None
-        token = 1 if row is None else row.token if row.owner == owner and row.expires_at > now_ms else row.token + 1
+        token = (
+            1
+            if row is None
+            else row.token
+            if row.owner == owner and row.expires_at > now_ms
+            else row.token + 1
+        )
         values = {"owner": owner, "token": token, "expires_at": now_ms + ttl_ms}
         if row is None:
             tx.execute(insert(_leases).values(workspace_id=_SYSTEM, name=name, **values))
         else:
             tx.execute(
-                update(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name).values(**values)
+                update(_leases)
+                .where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name)
+                .values(**values)
             )
         return Lease(name, owner, token, now_ms + ttl_ms)
 
@@ -69,11 +79,17 @@ def renew(storage: Storage, lease: Lease, ttl_ms: int, now_ms: int) -> Lease:
 def release(storage: Storage, lease: Lease) -> None:
     """Give a lease back; no error when another holds it by now."""
     storage.write(
-        lambda tx: tx.execute(
-            update(_leases)
-            .where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == lease.name, _leases.c.token == lease.token)
-            .values(expires_at=0)
-        ).rowcount
+        lambda tx: (
+            tx.execute(
+                update(_leases)
+                .where(
+                    _leases.c.workspace_id == _SYSTEM,
+                    _leases.c.name == lease.name,
+                    _leases.c.token == lease.token,
+                )
+                .values(expires_at=0)
+            ).rowcount
+        )
     )
 
 
@@ -83,4 +99,6 @@ def check(tx: Tx, lease: Lease) -> None:
         select(_leases.c.token).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == lease.name)
     ).one_or_none()
     if row is None or row.token != lease.token:
-        raise Conflict(f"The lease {lease.name!r} of {lease.owner} was taken over.", hint="Stop this piece of work.")
+        raise Conflict(
+            f"The lease {lease.name!r} of {lease.owner} was taken over.", hint="Stop this piece of work."
+        )

@@ -118,7 +118,9 @@ class Objects:
                     digest.update(block)
                     size += len(block)
                     if most is not None and size > most:
-                        raise PayloadTooLarge(f"The body is larger than {most} bytes.", hint="Send it in parts.")
+                        raise PayloadTooLarge(
+                            f"The body is larger than {most} bytes.", hint="Send it in parts."
+                        )
                     _write_all(file.fileno(), block)
                 os.fsync(file.fileno())
             blob = Blob(digest.hexdigest(), size)

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, String, Table, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from holdfast.chunks import TreeFile, check_path, tree_digest
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.storage.engine import Tx
 from holdfast.storage.tables import metadata
 
-__all__ = ["copy_tree", "find_file", "holds_object", "list_files", "put_file", "remove_file", "seal", "sealed_digest"]
+__all__ = [
+    "copy_tree",
+    "find_file",
+    "holds_object",
+    "list_files",
+    "put_file",
+    "remove_file",
+    "seal",
+    "sealed_digest",
+]
 
 _files = Table(
     "tree_file",
@@ -34,7 +55,9 @@ _seals = Table(
 )
 
 
-def put_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str, sha256: str, size: int) -> TreeFile:
+def put_file(
+    tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str, sha256: str, size: int
+) -> TreeFile:
     """Add or replace a file of an open tree. Under a seal, identical bytes are accepted and others refused."""
     file = TreeFile(check_path(path), sha256, size)
     digest = sealed_digest(tx, workspace, owner_kind, owner_id)
@@ -51,7 +74,12 @@ def put_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str, 
         _refuse_folder_clash(tx, workspace, owner_kind, owner_id, path)
         tx.execute(
             insert(_files).values(
-                workspace_id=workspace, owner_kind=owner_kind, owner_id=owner_id, path=path, sha256=sha256, size=size
+                workspace_id=workspace,
+                owner_kind=owner_kind,
+                owner_id=owner_id,
+                path=path,
+                sha256=sha256,
+                size=size,
             )
         )
     elif old != file:
@@ -66,7 +94,9 @@ def remove_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: st
     """Take a file out of an open tree. Raises NotFound, or InvalidInput under a seal."""
     digest = sealed_digest(tx, workspace, owner_kind, owner_id)
     if digest is not None:
-        raise InvalidInput(f"The {owner_kind.replace('_', ' ')} {owner_id} is sealed; {path!r} can't be deleted.")
+        raise InvalidInput(
+            f"The {owner_kind.replace('_', ' ')} {owner_id} is sealed; {path!r} can't be deleted."
+        )
     gone = tx.execute(delete(_files).where(*_owner(workspace, owner_kind, owner_id), _files.c.path == path))
     if gone.rowcount == 0:
         raise NotFound(f"There is no file {path!r} in the {owner_kind.replace('_', ' ')} {owner_id}.")
@@ -82,7 +112,9 @@ def find_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str)
 
 def list_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> list[TreeFile]:
     """The files of a tree, by path."""
-    query = select(_files.c.path, _files.c.sha256, _files.c.size).where(*_owner(workspace, owner_kind, owner_id))
+    query = select(_files.c.path, _files.c.sha256, _files.c.size).where(
+        *_owner(workspace, owner_kind, owner_id)
+    )
     return [TreeFile(*row) for row in tx.execute(query.order_by(_files.c.path))]
 
 
@@ -93,9 +125,13 @@ def seal(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str:
         return found
     files = list_files(tx, workspace, owner_kind, owner_id)
     if not files:
-        raise Conflict(f"The {owner_kind.replace('_', ' ')} {owner_id} holds no file.", hint="Upload its files first.")
+        raise Conflict(
+            f"The {owner_kind.replace('_', ' ')} {owner_id} holds no file.", hint="Upload its files first."
+        )
     digest = tree_digest(files)
-    tx.execute(insert(_seals).values(workspace_id=workspace, owner_kind=owner_kind, owner_id=owner_id, digest=digest))
+    tx.execute(
+        insert(_seals).values(workspace_id=workspace, owner_kind=owner_kind, owner_id=owner_id, digest=digest)
+    )
     return digest
 
 
@@ -103,7 +139,9 @@ def sealed_digest(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str
     """The digest under which a tree is sealed; None while it is open."""
     row = tx.execute(
         select(_seals.c.digest).where(
-            _seals.c.workspace_id == workspace, _seals.c.owner_kind == owner_kind, _seals.c.owner_id == owner_id
+            _seals.c.workspace_id == workspace,
+            _seals.c.owner_kind == owner_kind,
+            _seals.c.owner_id == owner_id,
         )
     ).one_or_none()
     return None if row is None else str(row[0])
@@ -131,7 +169,7 @@ def _find(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> 
     return None if row is None else TreeFile(*row)
 
 
-def _owner(workspace: str, owner_kind: str, owner_id: str) -> tuple[object, ...]:
+def _owner(workspace: str, owner_kind: str, owner_id: str) -> tuple[ColumnElement[bool], ...]:
     return (
         _files.c.workspace_id == workspace,
         _files.c.owner_kind == owner_kind,
@@ -149,4 +187,6 @@ def _refuse_folder_clash(tx: Tx, workspace: str, owner_kind: str, owner_id: str,
     )
     row = tx.execute(query.limit(1)).one_or_none()
     if row is not None:
-        raise InvalidInput(f"The path {path!r} clashes with the file {row[0]!r}: one of them would be a folder.")
+        raise InvalidInput(
+            f"The path {path!r} clashes with the file {row[0]!r}: one of them would be a folder."
+        )

@@ -32,12 +32,14 @@ class Door(msgspec.Struct, frozen=True):
 
 def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
     """The async endpoint of a route."""
-    decoder = None if route.body in (None, Upload) else msgspec.json.Decoder(route.body)
+    decoder = None if route.body in (None, Upload, bytes) else msgspec.json.Decoder(route.body)
 
     async def serve(request: Request) -> Response:
         caller = _caller(request, route, door)
         if route.body is Upload:
             body: Any = _Blocks(request, route.max_body)
+        elif route.body is bytes:
+            body = await _read(request, route.max_body)
         elif decoder is not None:
             body = _decode(decoder, request, await _read(request, route.max_body))
         else:
@@ -91,14 +93,17 @@ def _check_length(request: Request, most: int) -> None:
 
 
 def _too_large(most: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is larger than this route's limit of {most} bytes.", hint="Send it in parts.")
+    return PayloadTooLarge(
+        f"The body is larger than this route's limit of {most} bytes.", hint="Send it in parts."
+    )
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], request: Request, data: bytes) -> Any:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise InvalidInput(
-            f"The content type {media[:80]!r} is not application/json.", hint="Send JSON with that Content-Type."
+            f"The content type {media[:80]!r} is not application/json.",
+            hint="Send JSON with that Content-Type.",
         )
     try:
         return decoder.decode(data)

@@ -91,14 +91,17 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin != f"{scope.get('scheme', 'http')}://{netloc}":
             raise Forbidden(
-                f"The Origin {origin[:80]!r} is not this server's.", hint="Send the request from this server's own pages."
+                f"The Origin {origin[:80]!r} is not this server's.",
+                hint="Send the request from this server's own pages.",
             )
 
 
 class AccessLog:
     """Logs each request as one JSON line and hands its figures to `observe(method, route, status, seconds)`."""
 
-    def __init__(self, app: ASGIApp, observe: Callable[[str, str, int, float], None], quiet: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, observe: Callable[[str, str, int, float], None], quiet: Iterable[str]
+    ) -> None:
         self._app = app
         self._observe = observe
         self._quiet = frozenset(quiet)

@@ -29,7 +29,12 @@ def configure_logs(process: str, level: int = logging.WARNING) -> None:
     """Send this process's logs to standard error as JSON lines that name the process."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
-    handler.addFilter(lambda record: setattr(record, "fields", {"process": process, **getattr(record, "fields", {})}) or True)
+
+    def name_process(record: logging.LogRecord) -> bool:
+        record.fields = {"process": process, **getattr(record, "fields", {})}
+        return True
+
+    handler.addFilter(name_process)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

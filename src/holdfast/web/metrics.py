@@ -20,7 +20,10 @@ class Metrics:
         info = Gauge("holdfast_build_info", "The version that runs.", ["version"], registry=self.registry)
         info.labels(__version__).set(1)
         self._requests = Counter(
-            "holdfast_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
+            "holdfast_http_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "holdfast_http_request_duration_seconds",
@@ -32,7 +35,9 @@ class Metrics:
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""
-        self._requests.labels(method if method.isalpha() and len(method) < 8 else "other", route, str(status)).inc()
+        self._requests.labels(
+            method if method.isalpha() and len(method) < 8 else "other", route, str(status)
+        ).inc()
         self._seconds.labels(route).observe(seconds)
 
     def expose(self, _call: Call) -> Raw:

@@ -19,12 +19,14 @@ _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 def describe_api(routes: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI document of every route under /api/v1."""
     declared = [route for route in routes if route.path.startswith("/api/v1")]
-    types = [t for route in declared for t in (route.body, route.result) if t not in (None, Upload)]
+    types = [t for route in declared for t in (route.body, route.result) if t not in (None, Upload, bytes)]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     by_type = dict(zip(map(repr, types), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in declared:
-        paths.setdefault(_PARAMETER.sub(r"{\1}", route.path), {})[route.method.lower()] = _operation(route, by_type)
+        paths.setdefault(_PARAMETER.sub(r"{\1}", route.path), {})[route.method.lower()] = _operation(
+            route, by_type
+        )
     return {
         "openapi": "3.1.0",
         "info": {"title": "holdfast", "version": __version__},
@@ -70,7 +72,7 @@ def _operation(route: Route, by_type: dict[str, dict[str, Any]]) -> dict[str, An
         "parameters": parameters,
         "responses": {"200": answer, "default": error},
     }
-    if route.body is Upload:
+    if route.body in (Upload, bytes):
         operation["requestBody"] = {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}
     elif route.body is not None:
         operation["requestBody"] = {

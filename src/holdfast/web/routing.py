@@ -26,7 +26,7 @@ class Call(msgspec.Struct, frozen=True):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Any = None
-    """A record of the route's `body` type, or an iterator of blocks when that is Upload."""
+    """A record of the route's `body` type, its bytes, or an iterator of blocks when that is Upload."""
     url: str = ""
     """Scheme, host and port that the client used, without a slash at the end."""
     raw_query: str = ""
@@ -82,7 +82,7 @@ class Route(msgspec.Struct, frozen=True):
     handler: Callable[[Call], Any]
     permission: str
     body: Any = None
-    """None, a msgspec type, or Upload."""
+    """None, a msgspec type (JSON), bytes (read whole), or Upload (streamed)."""
     summary: str = ""
     max_body: int = JSON_LIMIT
     result: Any = None

@@ -40,7 +40,9 @@ def build_shell(
     """The ASGI application that serves `routes`, with `bare` ASGI routes before them."""
 
     def page_of(request: Request, error: HoldfastError) -> Response:
-        page = Page("error.html", {"error": error, "request_id": request.scope["state"]["request_id"]}, _title(error))
+        page = Page(
+            "error.html", {"error": error, "request_id": request.scope["state"]["request_id"]}, _title(error)
+        )
         return HTMLResponse(door.render(request, page), error.status)
 
     def show(request: Request, error: HoldfastError) -> Response:
@@ -58,14 +60,23 @@ def build_shell(
 
     async def on_fault(request: Request, error: Exception) -> Response:
         _log.error("fault", exc_info=error, extra={"fields": {"path": request.url.path}})
-        return show(request, HoldfastError("The server met a fault of its own.", hint="Its log has the details under this request id."))
+        return show(
+            request,
+            HoldfastError(
+                "The server met a fault of its own.", hint="Its log has the details under this request id."
+            ),
+        )
 
     async def refuse(scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
         assert isinstance(error, HoldfastError)
         await show(Request(scope, receive), error)(scope, receive, send)
 
     app = Starlette(
-        routes=[*bare, *(_mounted(route, door) for route in routes), Mount("/static", _Static(directory=str(STATIC)))],
+        routes=[
+            *bare,
+            *(_mounted(route, door) for route in routes),
+            Mount("/static", _Static(directory=str(STATIC))),
+        ],
         exception_handlers={HoldfastError: on_holdfast, HTTPException: on_http, Exception: on_fault},
         lifespan=lifespan,
     )
@@ -130,4 +141,6 @@ def _from_http(request: Request, error: HTTPException) -> HoldfastError:
 
 
 def _title(error: HoldfastError) -> str:
-    return {403: "Not allowed", 404: "Not found", 503: "Not available now"}.get(error.status, "That did not work")
+    return {403: "Not allowed", 404: "Not found", 503: "Not available now"}.get(
+        error.status, "That did not work"
+    )

@@ -1,0 +1,138 @@
+"""Metric points as one compressed columnar blob per batch, and back.
+
+Layout v1: msgpack of [1, keys, n, key index, step, time, value], compressed by zstd. Key indexes are uint32,
+steps and times int64 differences from the point before, values float64; each column is stored byte plane by
+byte plane, so that like bytes stand together. The key dictionary is inside, so a blob can be read by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from holdfast.kernel.errors import IntegrityError
+from holdfast.tracking.records import MetricHistory, MetricPoint
+
+__all__ = ["Columns", "decode_points", "downsample", "encode_points", "history_of"]
+
+_VERSION = 1
+_NAMED = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """Points as columns of one length: key index (into `keys`), step, time (ms UTC), value."""
+
+    keys: list[str]
+    key: NDArray[np.uint32]
+    step: NDArray[np.int64]
+    time: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+
+def encode_points(points: Sequence[MetricPoint], received_ms: int) -> tuple[Columns, bytes]:
+    """The columns of `points` and their blob; a point without a time gets `received_ms`."""
+    index: dict[str, int] = {}
+    key = np.fromiter((index.setdefault(point.key, len(index)) for point in points), np.uint32, len(points))
+    step = np.fromiter((point.step for point in points), np.int64, len(points))
+    time = np.fromiter(
+        (received_ms if point.time is None else point.time for point in points), np.int64, len(points)
+    )
+    value = np.fromiter((_number(point.value) for point in points), np.float64, len(points))
+    columns = Columns(list(index), key, step, time, value)
+    packed = [
+        _VERSION,
+        columns.keys,
+        len(points),
+        _planes(key),
+        _planes(np.diff(step, prepend=0)),
+        _planes(np.diff(time, prepend=0)),
+        _planes(value),
+    ]
+    return columns, zstandard.compress(msgspec.msgpack.encode(packed), 3)
+
+
+def decode_points(blob: bytes) -> Columns:
+    """The columns of a blob. Raises IntegrityError when it is not one."""
+    try:
+        version, keys, count, *planes = msgspec.msgpack.decode(zstandard.decompress(blob))
+        if version != _VERSION or len(planes) != 4:
+            raise ValueError(f"layout {version}")
+        key = _whole(planes[0], np.uint32, count)
+        step = np.cumsum(_whole(planes[1], np.int64, count))
+        time = np.cumsum(_whole(planes[2], np.int64, count))
+        value = _whole(planes[3], np.float64, count)
+    except (ValueError, TypeError, zstandard.ZstdError, msgspec.DecodeError) as error:
+        raise IntegrityError(f"A batch of metric points can't be read: {error}.") from error
+    return Columns(keys, key, step, time, value)
+
+
+def history_of(key: str, batches: Sequence[Columns], points: int) -> MetricHistory:
+    """One metric's history out of its run's batches, exact duplicates dropped, at most `points` points."""
+    steps, times, values = [], [], []
+    for columns in batches:
+        if key in columns.keys:
+            chosen = columns.key == columns.keys.index(key)
+            steps.append(columns.step[chosen])
+            times.append(columns.time[chosen])
+            values.append(columns.value[chosen])
+    if not steps:
+        return MetricHistory(key, 0, [], [], [], [], [])
+    step, time, value = np.concatenate(steps), np.concatenate(times), np.concatenate(values)
+    order = np.lexsort((value, time, step))
+    step, time, value = step[order], time[order], value[order]
+    bits = value.view(np.int64)
+    fresh = np.ones(len(step), bool)
+    fresh[1:] = (np.diff(step) != 0) | (np.diff(time) != 0) | (bits[1:] != bits[:-1])
+    return downsample(key, step[fresh], time[fresh], value[fresh], points)
+
+
+def downsample(
+    key: str, step: NDArray[np.int64], time: NDArray[np.int64], value: NDArray[np.float64], points: int
+) -> MetricHistory:
+    """At most `points` buckets of neighbours with their extremes (NaN left out), so that no peak is lost."""
+    count = len(step)
+    if count <= points:
+        shown = value.tolist()
+        return MetricHistory(key, count, step.tolist(), time.tolist(), shown, shown, shown)
+    starts = np.linspace(0, count, points, endpoint=False).astype(np.int64)
+    ends = np.append(starts[1:], count) - 1
+    low = np.minimum.reduceat(np.where(np.isnan(value), np.inf, value), starts)
+    high = np.maximum.reduceat(np.where(np.isnan(value), -np.inf, value), starts)
+    empty = low > high
+    low[empty], high[empty] = np.nan, np.nan
+    return MetricHistory(
+        key,
+        count,
+        step[ends].tolist(),
+        time[ends].tolist(),
+        value[ends].tolist(),
+        low.tolist(),
+        high.tolist(),
+    )
+
+
+def _number(value: float | str) -> float:
+    return _NAMED[value] if isinstance(value, str) else float(value)
+
+
+def _planes(column: NDArray[Any]) -> bytes:
+    contiguous = np.ascontiguousarray(column)
+    return (
+        contiguous.view(np.uint8).reshape(len(column), contiguous.itemsize).T.tobytes()
+        if len(column)
+        else b""
+    )
+
+
+def _whole(planes: bytes, dtype: Any, count: int) -> NDArray[Any]:
+    size = np.dtype(dtype).itemsize
+    if len(planes) != count * size:
+        raise ValueError(f"{len(planes)} bytes for {count} points")
+    return (
+        np.ascontiguousarray(np.frombuffer(planes, np.uint8).reshape(size, count).T).reshape(-1).view(dtype)
+    )

@@ -1,0 +1,116 @@
+"""The nouns of tracking."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "Batch",
+    "Experiment",
+    "LoggedModel",
+    "MetricHistory",
+    "MetricPoint",
+    "MetricSummary",
+    "Recipe",
+    "Run",
+    "RunStatus",
+]
+
+RunStatus = Literal["running", "finished", "failed", "killed"]
+
+
+class Experiment(msgspec.Struct, frozen=True):
+    """A named group of runs; its id is an integer of the deployment."""
+
+    experiment_id: int
+    name: str
+    created_at: int
+    runs: int = 0
+    last_run_at: int | None = None
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """How a run came about: what is needed to replay it."""
+
+    command: list[str] = []
+    cwd: str = ""
+    git_commit: str = ""
+    git_dirty: bool = False
+    git_diff_artifact: str = ""
+    python: str = ""
+    packages_artifact: str = ""
+    started_by: str = ""
+
+
+class MetricPoint(msgspec.Struct, frozen=True):
+    """One point of a metric. `time` is ms UTC; NaN and infinities travel as 'NaN', 'Infinity', '-Infinity'."""
+
+    key: str
+    value: float | Literal["NaN", "Infinity", "-Infinity"]
+    step: int = 0
+    time: int | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one request logs to a run. Params and tags are texts."""
+
+    metrics: list[MetricPoint] = []
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+
+
+class MetricSummary(msgspec.Struct, frozen=True):
+    """A metric in one row: `last` is the value at the greatest (step, time, value); min and max leave NaN out."""
+
+    last: float
+    last_step: int
+    last_time: int
+    min: float | None
+    max: float | None
+    count: int
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One tracked run."""
+
+    run_id: str
+    experiment_id: int
+    name: str
+    status: RunStatus
+    start_time: int
+    end_time: int | None
+    user: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, MetricSummary]
+    recipe: Recipe | None
+    exit_code: int | None
+    digest: str | None
+    """Seals params, metrics and artifacts of a finished run; None while it runs or after a later write."""
+
+
+class MetricHistory(msgspec.Struct, frozen=True):
+    """A metric's points in order of (step, time). Above the asked number of points each stands for a bucket of
+    neighbours: `values` is the bucket's last value, `low` and `high` its extremes."""
+
+    key: str
+    count: int
+    steps: list[int]
+    times: list[int]
+    values: list[float]
+    low: list[float]
+    high: list[float]
+
+
+class LoggedModel(msgspec.Struct, frozen=True):
+    """A model that a run logged: a tree of files, sealed by its digest once `status` is ready."""
+
+    model_id: str
+    run_id: str | None
+    experiment_id: int | None
+    name: str
+    status: Literal["pending", "ready"]
+    created_at: int
+    digest: str | None

@@ -1,0 +1,237 @@
+"""Tracking over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from holdfast.chunks import TreeFile
+from holdfast.kernel.errors import InvalidInput
+from holdfast.kernel.hashing import sha256_hex
+from holdfast.kernel.paging import Items, parse_limit
+from holdfast.storage import Objects
+from holdfast.tracking.models import FILE_LIMIT, LoggedModels
+from holdfast.tracking.records import Batch, Experiment, LoggedModel, MetricHistory, Recipe, Run, RunStatus
+from holdfast.tracking.service import ARTIFACT_LIMIT, DEFAULT_EXPERIMENT, Tracking
+from holdfast.web import Call, Route, Upload
+from holdfast.web.files import send_file
+
+__all__ = ["routes"]
+
+_batch = msgspec.json.Decoder(Batch)
+
+
+class CreateExperiment(msgspec.Struct, frozen=True):
+    """The body of POST /experiments."""
+
+    name: str
+
+
+class CreateRun(msgspec.Struct, frozen=True):
+    """The body of POST /runs."""
+
+    experiment: str = DEFAULT_EXPERIMENT
+    name: str = ""
+    user: str = ""
+    recipe: Recipe | None = None
+
+
+class FinishRun(msgspec.Struct, frozen=True):
+    """The body of POST /runs/{run_id}/finish."""
+
+    status: RunStatus = "finished"
+    end_time: int | None = None
+    exit_code: int | None = None
+
+
+class CreateModel(msgspec.Struct, frozen=True):
+    """The body of POST /logged-models."""
+
+    name: str
+    run_id: str | None = None
+
+
+def routes(tracking: Tracking, models: LoggedModels, objects: Objects) -> list[Route]:
+    """The routes of experiments, runs, artifacts and logged models."""
+    return [
+        *_experiments(tracking),
+        *_runs(tracking),
+        *_artifacts(tracking, objects),
+        *_models(models, objects),
+    ]
+
+
+def _experiments(tracking: Tracking) -> list[Route]:
+    def create(call: Call) -> Experiment:
+        return tracking.create_experiment(call.caller, call.body.name)
+
+    def listing(call: Call) -> Items[Experiment]:
+        return tracking.list_experiments(call.caller)
+
+    def get(call: Call) -> Experiment:
+        return tracking.get_experiment(call.caller, call.path["experiment"])
+
+    base = "/api/v1/experiments"
+    return [
+        Route(
+            "POST",
+            base,
+            create,
+            "tracking:write",
+            CreateExperiment,
+            "Create an experiment",
+            result=Experiment,
+        ),
+        Route("GET", base, listing, "tracking:read", summary="List experiments", result=Items[Experiment]),
+        Route(
+            "GET",
+            base + "/{experiment}",
+            get,
+            "tracking:read",
+            summary="Read an experiment",
+            result=Experiment,
+        ),
+    ]
+
+
+def _runs(tracking: Tracking) -> list[Route]:
+    def create(call: Call) -> Run:
+        body: CreateRun = call.body
+        return tracking.create_run(
+            call.caller, experiment=body.experiment, name=body.name, recipe=body.recipe, user=body.user
+        )
+
+    def listing(call: Call) -> Items[Run]:
+        return tracking.list_runs(
+            call.caller,
+            experiment=call.query.get("experiment"),
+            limit=parse_limit(call.query.get("limit")),
+            page_token=call.query.get("page_token", ""),
+        )
+
+    def get(call: Call) -> Run:
+        return tracking.get_run(call.caller, call.path["run_id"])
+
+    def batch(call: Call) -> dict[str, Any]:
+        try:
+            decoded = _batch.decode(call.body)
+        except msgspec.ValidationError as error:
+            raise InvalidInput(f"The body does not fit: {error}.") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"The body is not valid JSON: {error}.") from None
+        tracking.log_batch(call.caller, call.path["run_id"], decoded, sha256_hex(call.body))
+        return {}
+
+    def finish(call: Call) -> Run:
+        body: FinishRun = call.body
+        return tracking.finish_run(
+            call.caller, call.path["run_id"], body.status, end_time=body.end_time, exit_code=body.exit_code
+        )
+
+    def recipe(call: Call) -> dict[str, Any]:
+        tracking.update_recipe(call.caller, call.path["run_id"], call.body)
+        return {}
+
+    def history(call: Call) -> MetricHistory:
+        points = parse_limit(call.query.get("points"), default=1000, most=100_000)
+        return tracking.get_history(call.caller, call.path["run_id"], call.path["key"], points=max(2, points))
+
+    base = "/api/v1/runs"
+    one = base + "/{run_id}"
+    return [
+        Route("POST", base, create, "tracking:write", CreateRun, "Start a run", result=Run),
+        Route("GET", base, listing, "tracking:read", summary="List runs, newest first", result=Items[Run]),
+        Route("GET", one, get, "tracking:read", summary="Read a run", result=Run),
+        Route("POST", one + "/batch", batch, "tracking:write", bytes, "Log metrics, params and tags"),
+        Route("POST", one + "/finish", finish, "tracking:write", FinishRun, "End a run", result=Run),
+        Route("PUT", one + "/recipe", recipe, "tracking:write", Recipe, "Set a running run's recipe"),
+        Route(
+            "GET", one + "/metrics/{key:path}", history, "tracking:read", summary="A metric's points",
+            result=MetricHistory,
+        ),
+    ]  # fmt: skip
+
+
+def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
+    def listing(call: Call) -> Items[TreeFile]:
+        return tracking.list_artifacts(call.caller, call.path["run_id"])
+
+    def put(call: Call) -> TreeFile:
+        return tracking.put_artifact(call.caller, call.path["run_id"], call.path["path"], call.blocks)
+
+    def get(call: Call) -> Any:
+        return send_file(objects, tracking.find_artifact(call.caller, call.path["run_id"], call.path["path"]))
+
+    def delete(call: Call) -> dict[str, Any]:
+        tracking.delete_artifact(call.caller, call.path["run_id"], call.path["path"])
+        return {}
+
+    base = "/api/v1/runs/{run_id}/artifacts"
+    one = base + "/{path:path}"
+    return [
+        Route(
+            "GET", base, listing, "tracking:read", summary="List a run's artifacts", result=Items[TreeFile]
+        ),
+        Route("PUT", one, put, "tracking:write", Upload, "Store an artifact", ARTIFACT_LIMIT, TreeFile),
+        Route("GET", one, get, "tracking:read", summary="Download an artifact"),
+        Route("DELETE", one, delete, "tracking:write", summary="Delete an artifact of a run"),
+    ]
+
+
+def _models(models: LoggedModels, objects: Objects) -> list[Route]:
+    def create(call: Call) -> LoggedModel:
+        return models.create_model(call.caller, name=call.body.name, run_id=call.body.run_id)
+
+    def get(call: Call) -> LoggedModel:
+        return models.get_model(call.caller, call.path["model_id"])
+
+    def put(call: Call) -> TreeFile:
+        return models.put_file(call.caller, call.path["model_id"], call.path["path"], call.blocks)
+
+    def listing(call: Call) -> Items[TreeFile]:
+        return models.list_files(call.caller, call.path["model_id"])
+
+    def download(call: Call) -> Any:
+        return send_file(objects, models.find_file(call.caller, call.path["model_id"], call.path["path"]))
+
+    def finalize(call: Call) -> LoggedModel:
+        return models.finalize_model(call.caller, call.path["model_id"])
+
+    base = "/api/v1/logged-models"
+    one = base + "/{model_id}"
+    return [
+        Route(
+            "POST", base, create, "tracking:write", CreateModel, "Create a logged model", result=LoggedModel
+        ),
+        Route("GET", one, get, "tracking:read", summary="Read a logged model", result=LoggedModel),
+        Route(
+            "GET",
+            one + "/files",
+            listing,
+            "tracking:read",
+            summary="List a model's files",
+            result=Items[TreeFile],
+        ),
+        Route(
+            "PUT",
+            one + "/files/{path:path}",
+            put,
+            "tracking:write",
+            Upload,
+            "Store a model's file",
+            FILE_LIMIT,
+            TreeFile,
+        ),
+        Route(
+            "GET", one + "/files/{path:path}", download, "tracking:read", summary="Download a model's file"
+        ),
+        Route(
+            "POST",
+            one + "/finalize",
+            finalize,
+            "tracking:write",
+            summary="Seal a logged model",
+            result=LoggedModel,
+        ),
+    ]

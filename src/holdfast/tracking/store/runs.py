@@ -1,0 +1,330 @@
+"""The tables of experiments and runs. Attributes are narrow typed rows over integer run and key ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from holdfast.storage import Tx, metadata
+from holdfast.tracking.records import Experiment, MetricSummary, Recipe, Run
+
+__all__ = [
+    "BigId",
+    "find_experiment",
+    "find_run",
+    "insert_experiment",
+    "insert_run",
+    "is_sealed",
+    "key_ids",
+    "list_experiments",
+    "list_runs",
+    "load_params",
+    "run_number",
+    "summaries",
+    "update_run",
+    "upsert_values",
+]
+
+# SQLite gives 64-bit row ids to INTEGER keys alone.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+_experiments = Table(
+    "experiment",
+    metadata,
+    Column("experiment_id", BigId, primary_key=True, autoincrement=True),
+    Column("workspace_id", String(64), nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+    sqlite_autoincrement=True,
+)
+_runs = Table(
+    "run",
+    metadata,
+    Column("run_no", BigId, primary_key=True, autoincrement=True),
+    Column("workspace_id", String(64), nullable=False),
+    Column("run_id", String(256), nullable=False),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("start_time", BigInteger, nullable=False),
+    Column("end_time", BigInteger),
+    Column("user", String(200), nullable=False),
+    Column("recipe", Text),
+    Column("exit_code", Integer),
+    Column("digest", String(64)),
+    UniqueConstraint("workspace_id", "run_id"),
+    Index("ix_run_workspace_id_experiment_id_run_no", "workspace_id", "experiment_id", "run_no"),
+    sqlite_autoincrement=True,
+)
+_keys = Table(
+    "attribute_key",
+    metadata,
+    Column("key_id", BigId, primary_key=True, autoincrement=True),
+    Column("workspace_id", String(64), nullable=False),
+    Column("name", String(250), nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+
+def _attributes(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("workspace_id", String(64), nullable=False),
+        Column("run_no", BigInteger, nullable=False),
+        Column("key_id", BigInteger, nullable=False),
+        Column("value", Text, nullable=False),
+        PrimaryKeyConstraint("workspace_id", "run_no", "key_id"),
+        Index(f"ix_{name}_workspace_id_key_id_run_no", "workspace_id", "key_id", "run_no"),
+    )
+
+
+_params = _attributes("run_param")
+_tags = _attributes("run_tag")
+summaries = Table(
+    "metric_summary",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("run_no", BigInteger, nullable=False),
+    Column("key_id", BigInteger, nullable=False),
+    Column("last", Float),  # NULL is NaN: SQLite keeps no NaN
+    Column("last_step", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),
+    Column("min", Float),
+    Column("max", Float),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "run_no", "key_id"),
+    Index("ix_metric_summary_workspace_id_key_id_last_run_no", "workspace_id", "key_id", "last", "run_no"),
+)
+
+
+def insert_experiment(tx: Tx, workspace: str, name: str, now_ms: int) -> Experiment:
+    """A new experiment; the caller has made sure that the name is free."""
+    done = tx.execute(insert(_experiments).values(workspace_id=workspace, name=name, created_at=now_ms))
+    assert done.inserted_primary_key is not None
+    return Experiment(int(done.inserted_primary_key[0]), name, now_ms)
+
+
+def find_experiment(
+    tx: Tx, workspace: str, *, name: str | None = None, experiment_id: int | None = None
+) -> Experiment | None:
+    """One experiment by name or id."""
+    query = _experiment_query(workspace)
+    if name is not None:
+        query = query.where(_experiments.c.name == name)
+    if experiment_id is not None:
+        query = query.where(_experiments.c.experiment_id == experiment_id)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else Experiment(*row)
+
+
+def list_experiments(tx: Tx, workspace: str) -> list[Experiment]:
+    """All experiments, the newest first, with their true counts of runs."""
+    return [
+        Experiment(*row)
+        for row in tx.execute(_experiment_query(workspace).order_by(_experiments.c.experiment_id.desc()))
+    ]
+
+
+def _experiment_query(workspace: str) -> Any:
+    counts = (
+        select(
+            _runs.c.experiment_id,
+            func.count().label("runs"),
+            func.max(_runs.c.start_time).label("last_run_at"),
+        )
+        .where(_runs.c.workspace_id == workspace)
+        .group_by(_runs.c.experiment_id)
+        .subquery()
+    )
+    return (
+        select(
+            _experiments.c.experiment_id,
+            _experiments.c.name,
+            _experiments.c.created_at,
+            func.coalesce(counts.c.runs, 0),
+            counts.c.last_run_at,
+        )
+        .outerjoin(counts, counts.c.experiment_id == _experiments.c.experiment_id)
+        .where(_experiments.c.workspace_id == workspace)
+    )
+
+
+def insert_run(tx: Tx, workspace: str, run: Run) -> None:
+    """A new run without attributes."""
+    tx.execute(
+        insert(_runs).values(
+            workspace_id=workspace,
+            run_id=run.run_id,
+            experiment_id=run.experiment_id,
+            name=run.name,
+            status=run.status,
+            start_time=run.start_time,
+            user=run.user,
+            recipe=None if run.recipe is None else msgspec.json.encode(run.recipe).decode(),
+        )
+    )
+
+
+def update_run(tx: Tx, workspace: str, run_no: int, values: Mapping[str, Any]) -> None:
+    """Set columns of a run."""
+    tx.execute(
+        update(_runs).where(_runs.c.workspace_id == workspace, _runs.c.run_no == run_no).values(**values)
+    )
+
+
+def run_number(tx: Tx, workspace: str, run_id: str) -> int | None:
+    """The integer id under which a run's rows stand."""
+    row = tx.execute(
+        select(_runs.c.run_no).where(_runs.c.workspace_id == workspace, _runs.c.run_id == run_id)
+    ).one_or_none()
+    return None if row is None else int(row[0])
+
+
+def is_sealed(tx: Tx, workspace: str, run_no: int) -> bool:
+    """Whether a run carries the digest of its end."""
+    row = tx.execute(
+        select(_runs.c.digest).where(_runs.c.workspace_id == workspace, _runs.c.run_no == run_no)
+    ).one()
+    return row.digest is not None
+
+
+def find_run(tx: Tx, workspace: str, run_id: str) -> Run | None:
+    """One run with all its attributes."""
+    row = tx.execute(
+        select(_runs).where(_runs.c.workspace_id == workspace, _runs.c.run_id == run_id)
+    ).one_or_none()
+    return None if row is None else _with_attributes(tx, workspace, [row])[0]
+
+
+def list_runs(
+    tx: Tx, workspace: str, experiment_id: int | None, below: int | None, limit: int
+) -> list[tuple[int, Run]]:
+    """Runs with their integer ids, newest first, of one experiment when it is named."""
+    query = select(_runs).where(_runs.c.workspace_id == workspace)
+    if experiment_id is not None:
+        query = query.where(_runs.c.experiment_id == experiment_id)
+    if below is not None:
+        query = query.where(_runs.c.run_no < below)
+    rows = list(tx.execute(query.order_by(_runs.c.run_no.desc()).limit(limit)))
+    return [(row.run_no, run) for row, run in zip(rows, _with_attributes(tx, workspace, rows), strict=True)]
+
+
+def _with_attributes(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[Run]:
+    numbers = [row.run_no for row in rows]
+    params = _load_values(tx, _params, workspace, numbers)
+    tags = _load_values(tx, _tags, workspace, numbers)
+    metrics = _load_summaries(tx, workspace, numbers)
+    return [
+        Run(
+            run_id=row.run_id,
+            experiment_id=row.experiment_id,
+            name=row.name,
+            status=row.status,
+            start_time=row.start_time,
+            end_time=row.end_time,
+            user=row.user,
+            params=params.get(row.run_no, {}),
+            tags=tags.get(row.run_no, {}),
+            metrics=metrics.get(row.run_no, {}),
+            recipe=None if row.recipe is None else msgspec.json.decode(row.recipe, type=Recipe),
+            exit_code=row.exit_code,
+            digest=row.digest,
+        )
+        for row in rows
+    ]
+
+
+def key_ids(tx: Tx, workspace: str, names: Iterable[str]) -> dict[str, int]:
+    """The integer ids of attribute keys; new ones are made."""
+    wanted = list(dict.fromkeys(names))
+    found = _find_keys(tx, workspace, wanted)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        tx.execute(insert(_keys), [{"workspace_id": workspace, "name": name} for name in missing])
+        found.update(_find_keys(tx, workspace, missing))
+    return found
+
+
+def _find_keys(tx: Tx, workspace: str, names: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for at in range(0, len(names), 500):
+        query = select(_keys.c.name, _keys.c.key_id).where(
+            _keys.c.workspace_id == workspace, _keys.c.name.in_(names[at : at + 500])
+        )
+        found.update((row.name, row.key_id) for row in tx.execute(query))
+    return found
+
+
+def load_params(tx: Tx, workspace: str, run_no: int) -> dict[str, str]:
+    """The params of one run."""
+    return _load_values(tx, _params, workspace, [run_no]).get(run_no, {})
+
+
+def upsert_values(tx: Tx, workspace: str, run_no: int, kind: str, values: Mapping[str, str]) -> None:
+    """Write params or tags (`kind`) of a run; an existing key gets the new value."""
+    table = _params if kind == "params" else _tags
+    ids = key_ids(tx, workspace, values)
+    own = (table.c.workspace_id == workspace, table.c.run_no == run_no)
+    existing = {row.key_id for row in tx.execute(select(table.c.key_id).where(*own))}
+    fresh = []
+    for name, value in values.items():
+        if ids[name] in existing:
+            tx.execute(update(table).where(*own, table.c.key_id == ids[name]).values(value=value))
+        else:
+            fresh.append({"workspace_id": workspace, "run_no": run_no, "key_id": ids[name], "value": value})
+    if fresh:
+        tx.execute(insert(table), fresh)
+
+
+def _load_values(tx: Tx, table: Table, workspace: str, numbers: Sequence[int]) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    query = (
+        select(table.c.run_no, _keys.c.name, table.c.value)
+        .join(_keys, _keys.c.key_id == table.c.key_id)
+        .where(table.c.workspace_id == workspace)
+        .order_by(_keys.c.name)
+    )
+    for at in range(0, len(numbers), 500):
+        for run_no, name, value in tx.execute(query.where(table.c.run_no.in_(numbers[at : at + 500]))):
+            found.setdefault(run_no, {})[name] = value
+    return found
+
+
+def _load_summaries(tx: Tx, workspace: str, numbers: Sequence[int]) -> dict[int, dict[str, MetricSummary]]:
+    found: dict[int, dict[str, MetricSummary]] = {}
+    query = (
+        select(summaries, _keys.c.name)
+        .join(_keys, _keys.c.key_id == summaries.c.key_id)
+        .where(summaries.c.workspace_id == workspace)
+        .order_by(_keys.c.name)
+    )
+    for at in range(0, len(numbers), 500):
+        for row in tx.execute(query.where(summaries.c.run_no.in_(numbers[at : at + 500]))):
+            found.setdefault(row.run_no, {})[row.name] = _summary(row)
+    return found
+
+
+def _summary(row: Row[Any]) -> MetricSummary:
+    last = float("nan") if row.last is None else row.last
+    return MetricSummary(last, row.last_step, row.last_time, row.min, row.max, row._mapping["count"])
