@@ -1,0 +1,262 @@
+"""The tables of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from holdfast.registry.records import AliasChange, AliasState, ModelVersion
+from holdfast.runtimes.records import ModelDescription, Parity
+from holdfast.storage import Tx, metadata
+
+__all__ = [
+    "aliases_of",
+    "alias_changes",
+    "delete_alias",
+    "find_version",
+    "insert_model",
+    "insert_version",
+    "list_models",
+    "list_versions",
+    "model_created_at",
+    "next_version",
+    "pending_versions",
+    "set_alias",
+    "update_version",
+]
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+_models = Table(
+    "registered_model",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_version", Integer, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "name"),
+)
+_versions = Table(
+    "model_version",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("version_id", String(64), nullable=False),
+    Column("model_id", String(64), nullable=False),
+    Column("run_id", String(256)),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("deployable_digest", String(64)),
+    Column("runtime", String(16)),
+    Column("parity", Text),
+    Column("message", Text, nullable=False),
+    Column("prepared_at", BigInteger),
+    PrimaryKeyConstraint("workspace_id", "name", "version"),
+    UniqueConstraint("workspace_id", "version_id"),
+    Index("ix_model_version_status", "status"),
+    Index("ix_model_version_workspace_id_run_id", "workspace_id", "run_id"),
+)
+_aliases = Table(
+    "model_alias",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("alias", String(255), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("by", String(200), nullable=False),
+    PrimaryKeyConstraint("workspace_id", "name", "alias"),
+)
+_changes = Table(
+    "model_alias_change",
+    metadata,
+    Column("change_no", BigId, primary_key=True, autoincrement=True),
+    Column("workspace_id", String(64), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("alias", String(255), nullable=False),
+    Column("version", Integer),
+    Column("time", BigInteger, nullable=False),
+    Column("by", String(200), nullable=False),
+    Index("ix_model_alias_change_workspace_id_name_alias", "workspace_id", "name", "alias", "change_no"),
+    sqlite_autoincrement=True,
+)
+
+
+def insert_model(tx: Tx, workspace: str, name: str, now_ms: int) -> None:
+    """A new model without versions."""
+    tx.execute(insert(_models).values(workspace_id=workspace, name=name, created_at=now_ms, last_version=0))
+
+
+def model_created_at(tx: Tx, workspace: str, name: str) -> int | None:
+    """When the model was made; None when there is none."""
+    query = select(_models.c.created_at).where(_models.c.workspace_id == workspace, _models.c.name == name)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else int(row[0])
+
+
+def list_models(tx: Tx, workspace: str) -> list[tuple[str, int]]:
+    """Names and times of creation, by name."""
+    query = select(_models.c.name, _models.c.created_at).where(_models.c.workspace_id == workspace)
+    return [(row.name, row.created_at) for row in tx.execute(query.order_by(_models.c.name))]
+
+
+def next_version(tx: Tx, workspace: str, name: str) -> int:
+    """Count a model's versions up by one; the number is never given again."""
+    own = (_models.c.workspace_id == workspace, _models.c.name == name)
+    tx.execute(update(_models).where(*own).values(last_version=_models.c.last_version + 1))
+    return int(tx.execute(select(_models.c.last_version).where(*own)).scalar_one())
+
+
+def insert_version(tx: Tx, workspace: str, version: ModelVersion) -> None:
+    """A new pending version."""
+    tx.execute(
+        insert(_versions).values(
+            workspace_id=workspace,
+            name=version.name,
+            version=version.version,
+            version_id=version.version_id,
+            model_id=version.model_id,
+            run_id=version.run_id,
+            digest=version.digest,
+            created_at=version.created_at,
+            created_by=version.created_by,
+            description=msgspec.json.encode(version.description).decode(),
+            status=version.status,
+            message="",
+        )
+    )
+
+
+def update_version(tx: Tx, workspace: str, name: str, version: int, values: dict[str, Any]) -> None:
+    """Set columns of a version."""
+    own = (_versions.c.workspace_id == workspace, _versions.c.name == name, _versions.c.version == version)
+    tx.execute(update(_versions).where(*own).values(**values))
+
+
+def find_version(tx: Tx, workspace: str, name: str, version: int) -> ModelVersion | None:
+    """One version."""
+    own = (_versions.c.workspace_id == workspace, _versions.c.name == name, _versions.c.version == version)
+    found = _records(tx, workspace, tx.execute(select(_versions).where(*own)).all())
+    return found[0] if found else None
+
+
+def list_versions(
+    tx: Tx, workspace: str, *, name: str | None = None, run_id: str | None = None
+) -> list[ModelVersion]:
+    """The versions of a model, or those that a run led to, the newest first."""
+    query = select(_versions).where(_versions.c.workspace_id == workspace)
+    if name is not None:
+        query = query.where(_versions.c.name == name)
+    if run_id is not None:
+        query = query.where(_versions.c.run_id == run_id)
+    return _records(
+        tx, workspace, tx.execute(query.order_by(_versions.c.name, _versions.c.version.desc())).all()
+    )
+
+
+def pending_versions(tx: Tx) -> list[tuple[str, str, int]]:
+    """(workspace, name, version) of every version that waits for its preparation, the oldest first."""
+    query = select(_versions.c.workspace_id, _versions.c.name, _versions.c.version)
+    rows = tx.execute(query.where(_versions.c.status == "pending").order_by(_versions.c.created_at))
+    return [(row.workspace_id, row.name, row.version) for row in rows]
+
+
+def aliases_of(tx: Tx, workspace: str, name: str) -> list[AliasState]:
+    """A model's aliases by name."""
+    query = select(_aliases).where(_aliases.c.workspace_id == workspace, _aliases.c.name == name)
+    rows = tx.execute(query.order_by(_aliases.c.alias))
+    return [AliasState(row.alias, row.version, row.since, row.by) for row in rows]
+
+
+def set_alias(tx: Tx, workspace: str, name: str, state: AliasState) -> None:
+    """Point an alias at a version and keep the change."""
+    _drop(tx, workspace, name, state.alias)
+    values = {
+        "workspace_id": workspace,
+        "name": name,
+        "alias": state.alias,
+        "version": state.version,
+        "by": state.by,
+    }
+    tx.execute(insert(_aliases).values(**values, since=state.since))
+    tx.execute(insert(_changes).values(**values, time=state.since))
+
+
+def delete_alias(tx: Tx, workspace: str, name: str, alias: str, now_ms: int, by: str) -> bool:
+    """Delete an alias and keep the change; whether it was there."""
+    if not _drop(tx, workspace, name, alias):
+        return False
+    tx.execute(
+        insert(_changes).values(
+            workspace_id=workspace, name=name, alias=alias, version=None, time=now_ms, by=by
+        )
+    )
+    return True
+
+
+def alias_changes(
+    tx: Tx, workspace: str, name: str, alias: str | None, until_ms: int | None
+) -> list[AliasChange]:
+    """The moves of a model's aliases in order, of one alias and up to a time when they are given."""
+    query = select(_changes).where(_changes.c.workspace_id == workspace, _changes.c.name == name)
+    if alias is not None:
+        query = query.where(_changes.c.alias == alias)
+    if until_ms is not None:
+        query = query.where(_changes.c.time <= until_ms)
+    rows = tx.execute(query.order_by(_changes.c.change_no))
+    return [AliasChange(row.alias, row.version, row.time, row.by) for row in rows]
+
+
+def _drop(tx: Tx, workspace: str, name: str, alias: str) -> bool:
+    own = (_aliases.c.workspace_id == workspace, _aliases.c.name == name, _aliases.c.alias == alias)
+    return tx.execute(delete(_aliases).where(*own)).rowcount > 0
+
+
+def _records(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[ModelVersion]:
+    aliases: dict[tuple[str, int], list[str]] = {}
+    for name in {row.name for row in rows}:
+        for state in aliases_of(tx, workspace, name):
+            aliases.setdefault((name, state.version), []).append(state.alias)
+    return [
+        ModelVersion(
+            name=row.name,
+            version=row.version,
+            version_id=row.version_id,
+            model_id=row.model_id,
+            run_id=row.run_id,
+            digest=row.digest,
+            created_at=row.created_at,
+            created_by=row.created_by,
+            description=msgspec.json.decode(row.description, type=ModelDescription),
+            status=row.status,
+            deployable_digest=row.deployable_digest,
+            runtime=row.runtime,
+            parity=None if row.parity is None else msgspec.json.decode(row.parity, type=Parity),
+            message=row.message,
+            prepared_at=row.prepared_at,
+            aliases=aliases.get((row.name, row.version), []),
+        )
+        for row in rows
+    ]
