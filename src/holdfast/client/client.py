@@ -1,0 +1,71 @@
+"""The client of one holdfast server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from holdfast.client.api import Api
+from holdfast.client.audit import AuditVerbs
+from holdfast.client.connection import Connection, unreachable_hint
+from holdfast.client.monitoring import MonitoringVerbs
+from holdfast.client.records import Endpoint
+from holdfast.client.registry import RegistryVerbs
+from holdfast.client.serving import ServingVerbs
+from holdfast.client.tracking import TrackingVerbs
+from holdfast.client.transport import HttpTransport, Transport
+
+__all__ = ["Client"]
+
+
+class Client(TrackingVerbs, RegistryVerbs, ServingVerbs, MonitoringVerbs, AuditVerbs):
+    """Everything that holdfast does, as methods. Thread-safe; usable as a context manager.
+
+    Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE; the default server is
+    http://127.0.0.1:5000. `transport` makes the transport for an address (tests pass their own). No
+    connection is made before the first call. Errors are the classes of `holdfast.errors`: Unavailable
+    without a server.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        workspace: str | None = None,
+        transport: Callable[[str], Transport] = HttpTransport,
+    ) -> None:
+        self.connection = Connection.resolve(url, token, workspace)
+        self._make_transport = transport
+        self._transports: list[Transport] = []
+        self._lock = threading.Lock()
+        self._endpoints: dict[str, Endpoint] = {}
+        self._inference: Api | None = None
+        self._api = self.connect(self.connection.url)
+
+    @property
+    def url(self) -> str:
+        """The address of the control plane."""
+        return self.connection.url.rstrip("/")
+
+    def connect(self, url: str) -> Api:
+        """The interface of another server with this client's credentials."""
+        transport = self._make_transport(url)
+        self._transports.append(transport)
+        return Api(transport, headers=self.connection.headers(), unreachable_hint=unreachable_hint(url))
+
+    def server_version(self) -> str:
+        """The version of holdfast that the server runs."""
+        return str(self._api.get("/api/v1/version", dict).get("version", ""))
+
+    def close(self) -> None:
+        """Close the idle connections. The client stays usable."""
+        for transport in self._transports:
+            transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()

@@ -1,0 +1,45 @@
+"""Which server, as whom, in which workspace: from arguments, then the environment, then the default."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+__all__ = ["DEFAULT_URL", "Connection", "unreachable_hint"]
+
+DEFAULT_URL = "http://127.0.0.1:5000"
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """The address of a control plane and how to speak to it."""
+
+    url: str
+    token: str = ""
+    workspace: str = ""
+
+    @classmethod
+    def resolve(
+        cls, url: str | None = None, token: str | None = None, workspace: str | None = None
+    ) -> Connection:
+        """Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE, these over the default."""
+        environment = os.environ
+        return cls(
+            url=url or environment.get("HOLDFAST_URL") or DEFAULT_URL,
+            token=token or environment.get("HOLDFAST_TOKEN") or "",
+            workspace=workspace or environment.get("HOLDFAST_WORKSPACE") or "",
+        )
+
+    def headers(self) -> dict[str, str]:
+        """The request headers that say who asks and in which workspace."""
+        headers: dict[str, str] = {}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if self.workspace:
+            headers["X-Holdfast-Workspace"] = self.workspace
+        return headers
+
+
+def unreachable_hint(url: str) -> str:
+    """What to do when no server answers at `url`."""
+    return f"Start one with: holdfast server. Or name another than {url} with --server or HOLDFAST_URL."

@@ -1,0 +1,111 @@
+"""Verbs on endpoints: deploy, wait until live, predict."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from holdfast.client.api import Api, encode, segment
+from holdfast.client.frames import columns_of
+from holdfast.client.inference import infer_request, read_predictions
+from holdfast.client.records import Endpoint, Predictions, ServingStatus
+from holdfast.kernel.errors import Unavailable
+
+__all__ = ["ServingVerbs"]
+
+_ENDPOINTS = "/api/v1/endpoints"
+_POLL_S = 0.2
+
+
+class ServingVerbs:
+    """The serving part of `Client`."""
+
+    _api: Api
+    _inference: Api | None
+    _endpoints: dict[str, Endpoint]
+    _lock: threading.Lock
+
+    def connect(self, url: str) -> Api:
+        """The interface of another server with this client's credentials."""
+        raise NotImplementedError
+
+    def deploy(
+        self,
+        model: str,
+        endpoint: str,
+        *,
+        clock: str | None = None,
+        window: str | None = None,
+        task: str | None = None,
+        target: str | None = None,
+    ) -> Endpoint:
+        """Serve `model` (`NAME`, `NAME@ALIAS` or `NAME/VERSION`) at `endpoint`, new or not. Does not wait."""
+        given = {"clock": clock, "window": window, "task": task, "target": target}
+        body: dict[str, Any] = {"name": endpoint, "model": model}
+        body.update({key: value for key, value in given.items() if value is not None})
+        self._forget(endpoint)
+        return self._api.post(_ENDPOINTS, body, Endpoint)
+
+    def list_endpoints(self) -> list[Endpoint]:
+        """Every endpoint of the workspace."""
+        return list(self._api.pages(_ENDPOINTS, Endpoint))
+
+    def get_endpoint(self, name: str) -> Endpoint:
+        """One endpoint. Raises NotFound."""
+        return self._api.get(f"{_ENDPOINTS}/{segment(name)}", Endpoint)
+
+    def delete_endpoint(self, name: str) -> None:
+        """Stop serving an endpoint. Raises NotFound."""
+        self._forget(name)
+        self._api.delete(f"{_ENDPOINTS}/{segment(name)}")
+
+    def serving_status(self) -> ServingStatus:
+        """Where inference answers and which replicas are known."""
+        return self._api.get("/api/v1/serving", ServingStatus)
+
+    def predict(
+        self,
+        endpoint: str,
+        data: Any,
+        *,
+        keys: Sequence[str] | None = None,
+        event_times: Sequence[int] | None = None,
+    ) -> Predictions:
+        """Predict each row of `data`: a table of columns, a list of rows (dicts), or a pandas or polars
+        frame.
+
+        `keys` name the rows for later feedback; `event_times` are ms, UTC. The request is sent once: a broken
+        connection raises Unavailable, and sending again with the same keys counts each row once.
+        """
+        known = self.served_endpoint(endpoint)
+        body = infer_request(known.signature or {}, columns_of(data), keys=keys, event_times=event_times)
+        api = self.inference_api()
+        path = f"/v2/models/{segment(endpoint)}/infer"
+        return read_predictions(api.send("POST", path, json=encode(body), repeatable=keys is not None))
+
+    def served_endpoint(self, name: str) -> Endpoint:
+        """The endpoint with its signature, fetched once per client and deployment."""
+        with self._lock:
+            known = self._endpoints.get(name)
+        if known is None or not known.signature:
+            known = self.get_endpoint(name)
+            with self._lock:
+                self._endpoints[name] = known
+        return known
+
+    def inference_api(self) -> Api:
+        """The interface of the inference server. Raises Unavailable when none is known."""
+        if self._inference is None:
+            url = self.serving_status().inference_url
+            if not url:
+                raise Unavailable(
+                    "No inference server is known to the control plane.",
+                    hint="Start one with: holdfast serve, or restart holdfast server without --no-inference.",
+                )
+            self._inference = self.connect(url)
+        return self._inference
+
+    def _forget(self, endpoint: str) -> None:
+        with self._lock:
+            self._endpoints.pop(endpoint, None)
