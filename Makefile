@@ -1,0 +1,51 @@
+# Every verb sets up what it needs by itself; `make help` lists them.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.PHONY: help setup check test test-full demo bench docs constraints
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo        live a year of real flights with holdfast (under 3 minutes)'
+	@echo 'make test        the tests, with a representative cut of the slow ones'
+	@echo 'make test-full   every test'
+	@echo 'make check       format, lint, types, architecture contracts, generated documents'
+	@echo 'make bench       the benchmarks, results as JSON lines'
+	@echo 'make docs        write the generated documents anew'
+	@echo 'make setup       the virtual environment in $(VENV), from the pinned constraints'
+	@echo 'make constraints pin the newest dependencies that fit pyproject.toml'
+
+setup: $(STAMP)
+
+$(STAMP): constraints.txt pyproject.toml tools/setup.sh
+	@sh tools/setup.sh $(VENV)
+	@touch $(STAMP)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/lint-imports --config .importlinter
+	$(BIN)/python tools/generate_docs.py --check
+
+test: setup
+	@sh tools/system_packages.sh
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-full: setup
+	@sh tools/system_packages.sh
+	$(BIN)/python -m pytest
+
+demo: setup
+	@$(BIN)/holdfast demo
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+docs: setup
+	$(BIN)/python tools/generate_docs.py
+
+constraints: setup
+	$(BIN)/uv pip compile -q pyproject.toml --extra server --extra demo --group dev --python-version 3.11 \
+	  --universal --generate-hashes --no-header --no-emit-index-url --upgrade -o constraints.txt

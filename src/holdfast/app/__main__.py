@@ -1,0 +1,71 @@
+"""`python -m holdfast.app server|worker|inference`: one process of holdfast."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast.kernel.errors import HoldfastError
+from holdfast.settings import Settings
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one process; the exit code: 0 ended as asked, 1 refused or failed, 2 wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        # Each process loads what it alone needs: the worker no web server, the inference server no database.
+        process = importlib.import_module(f"holdfast.app.{options.process}")
+        return int(process.run(options))
+    except HoldfastError as error:
+        print(f"holdfast: {error.message}", file=sys.stderr)  # noqa: T201 - the process' last words to its user
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)  # noqa: T201
+        print(f"  error {error.code}: docs/reference/errors.md#{error.code}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings that the options stand for."""
+    return Settings(
+        data=options.data,
+        host=getattr(options, "host", "127.0.0.1"),
+        port=getattr(options, "port", 5000),
+        worker=not getattr(options, "no_worker", False),
+        inference=not getattr(options, "no_inference", False),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m holdfast.app")
+    processes = parser.add_subparsers(dest="process", required=True)
+    server = processes.add_parser("server", help="the control plane, with its children")
+    server.add_argument("--host", default="127.0.0.1")
+    server.add_argument("--port", type=_port, default=5000)
+    server.add_argument("--data", type=Path, default=Path("holdfast-data"))
+    server.add_argument("--no-worker", action="store_true")
+    server.add_argument("--no-inference", action="store_true")
+    worker = processes.add_parser("worker", help="background work")
+    worker.add_argument("--data", type=Path, default=Path("holdfast-data"))
+    worker.add_argument("--supervised", action="store_true")
+    inference = processes.add_parser("inference", help="the inference server")
+    inference.add_argument("--host", default="127.0.0.1")
+    inference.add_argument("--port", type=_port, default=5001)
+    inference.add_argument("--server", default="http://127.0.0.1:5000")
+    inference.add_argument("--data", type=Path, default=Path("holdfast-data") / "inference")
+    inference.add_argument("--supervised", action="store_true")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The server's children: the worker and the inference server, started again when they die, ended with the server."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+__all__ = ["Children", "end_with_parent"]
+
+_log = logging.getLogger("holdfast.children")
+_SLOWEST_RESTART_S = 10.0
+_GRACE_S = 15.0
+
+
+class Children:
+    """Runs `python -m holdfast.app ARGUMENTS` for each named child.
+
+    Each child holds the read end of a pipe as its standard input: when the server dies, however it dies, the
+    pipe ends and the child ends itself.
+    """
+
+    def __init__(self, commands: dict[str, Sequence[str]]) -> None:
+        self._commands = commands
+        self._stopping = threading.Event()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start every child and the threads that watch them."""
+        for name in self._commands:
+            thread = threading.Thread(target=self._watch, args=(name,), name=f"holdfast-{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """End every child: SIGTERM, and after 15 s SIGKILL."""
+        self._stopping.set()
+        for process in list(self._processes.values()):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for thread in self._threads:
+            thread.join(_GRACE_S + 1)
+
+    def _watch(self, name: str) -> None:
+        pause = 0.2
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            process = self._spawn(name)
+            self._processes[name] = process
+            while process.poll() is None and not self._stopping.is_set():
+                try:
+                    process.wait(0.2)
+                except subprocess.TimeoutExpired:
+                    continue
+            if self._stopping.is_set():
+                self._end(process)
+                return
+            pause = 0.2 if time.monotonic() - started > 30 else min(pause * 2, _SLOWEST_RESTART_S)
+            _log.error(
+                "child ended",
+                extra={"fields": {"child": name, "exit_code": process.returncode, "restart_in_s": pause}},
+            )
+            self._stopping.wait(pause)
+
+    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "holdfast.app", *self._commands[name], "--supervised"]
+        return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def end_with_parent(stop: threading.Event) -> None:
+    """Set `stop` when standard input ends: the server that holds its other end is gone."""
+
+    def watch() -> None:
+        while sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+            pass
+        stop.set()
+
+    threading.Thread(target=watch, name="holdfast-parent", daemon=True).start()

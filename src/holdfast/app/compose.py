@@ -1,0 +1,145 @@
+"""Every service, built once from the settings, and the application over them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from holdfast.audit import pages as audit_pages
+from holdfast.audit import routes as audit_routes
+from holdfast.audit.service import AuditLog
+from holdfast.identity import routes as identity_routes
+from holdfast.identity.records import PUBLIC
+from holdfast.identity.service import Identity, ensure_admin_token, may
+from holdfast.kernel.clock import SystemClock
+from holdfast.kernel.errors import Unavailable
+from holdfast.registry import pages as registry_pages
+from holdfast.registry import routes as registry_routes
+from holdfast.registry.service import Registry
+from holdfast.settings import Settings
+from holdfast.storage import Objects, Storage
+from holdfast.tracking import pages as tracking_pages
+from holdfast.tracking import routes as tracking_routes
+from holdfast.tracking.models import LoggedModels
+from holdfast.tracking.service import Tracking
+from holdfast.version import __version__
+from holdfast.web import Call, Page, Raw, Route
+from holdfast.web.dispatch import Door
+from holdfast.web.metrics import Metrics
+from holdfast.web.openapi import describe_api
+from holdfast.web.shell import build_shell
+from holdfast.web.templates import Frame, Templates
+
+__all__ = ["MLFLOW_VERSION", "Composition", "all_routes", "build_app"]
+
+MLFLOW_VERSION = "3.17.2"
+"""The version of the MLflow protocol that clients are told on /version."""
+_ROOMS_WITH_PAGES = ("audit", "tracking", "registry", "overview")
+
+
+class Composition:
+    """The services of one process over one data folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.closing = threading.Event()
+        self.storage = Storage(settings.database)
+        self.objects = Objects(settings.objects)
+        self.identity = Identity(ensure_admin_token(settings.data / "admin.token"))
+        self.metrics = Metrics()
+        self.audit = AuditLog(self.storage)
+        self.tracking = Tracking(self.storage, self.objects)
+        self.models = LoggedModels(self.storage, self.objects)
+        self.registry = Registry(self.storage, self.objects, self.models)
+
+    def close(self) -> None:
+        """Finish what is queued, then close the stores."""
+        self.closing.set()
+        self.storage.close()
+
+
+def all_routes(composition: Composition) -> list[Route]:
+    """Every declared route of the control plane."""
+    c = composition
+    declared = [
+        *audit_routes.routes(c.audit),
+        *identity_routes.routes(c.identity),
+        *tracking_routes.routes(c.tracking, c.models, c.objects),
+        *registry_routes.routes(c.registry, c.objects),
+    ]
+    return [*_operations(c, declared), *declared, *_pages(c)]
+
+
+def build_app(
+    composition: Composition, lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None
+) -> ASGIApp:
+    """The control plane as an ASGI application."""
+    c = composition
+
+    def frame(request: Request, page: Page) -> Frame:
+        return Frame(
+            title=page.title,
+            path=request.url.path,
+            query=request.url.query,
+            workspace=c.settings.workspace,
+            principal="open mode",
+            counts=_counts(c),
+            url=f"{request.url.scheme}://{request.url.netloc}",
+            version=__version__,
+            now_ms=c.clock.now_ms(),
+        )
+
+    templates = Templates([f"holdfast.{room}" for room in _ROOMS_WITH_PAGES], frame)
+    door = Door(c.identity.authenticate, may, c.clock, c.settings.workspace, templates.render)
+    return build_shell(all_routes(c), door, observe=c.metrics.observe, lifespan=lifespan)
+
+
+def _counts(_c: Composition) -> dict[str, int]:
+    return {}
+
+
+def _pages(c: Composition) -> list[Route]:
+    return [
+        *audit_pages.pages(c.audit),
+        *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run),
+        *registry_pages.pages(c.registry, c.tracking),
+    ]
+
+
+def _operations(c: Composition, declared: list[Route]) -> list[Route]:
+    def health(_call: Call) -> Raw:
+        return Raw(b"OK", "text/plain")
+
+    def ready(_call: Call) -> dict[str, str]:
+        try:
+            c.storage.read(lambda tx: tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
+        except sqlite3.Error as error:
+            raise Unavailable(f"The database can't be read: {error}.") from error
+        if not c.objects.root.is_dir():
+            raise Unavailable(f"The object folder {c.objects.root} is missing.")
+        return {"database": "ok", "objects": "ok"}
+
+    def mlflow_version(_call: Call) -> Raw:
+        return Raw(MLFLOW_VERSION.encode(), "text/plain")
+
+    def version(_call: Call) -> dict[str, str]:
+        return {"version": __version__}
+
+    def openapi(_call: Call) -> dict[str, Any]:
+        return describe_api(declared)
+
+    return [
+        Route("GET", "/health", health, PUBLIC, summary="Whether the process answers"),
+        Route("GET", "/ready", ready, PUBLIC, summary="Whether the stores can be reached"),
+        Route("GET", "/version", mlflow_version, PUBLIC, summary="The MLflow version whose protocol is spoken"),
+        Route("GET", "/metrics", c.metrics.expose, PUBLIC, summary="Figures for Prometheus"),
+        Route("GET", "/api/v1/version", version, PUBLIC, summary="The version of holdfast"),
+        Route("GET", "/api/v1/openapi.json", openapi, PUBLIC, summary="This API's description"),
+    ]

@@ -1,0 +1,150 @@
+"""The control plane's process: check, lock and migrate, then serve until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import gc
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from holdfast.app.__main__ import settings_of
+from holdfast.app.children import Children
+from holdfast.app.compose import Composition, build_app
+from holdfast.app.folder import hold_folder
+from holdfast.kernel.errors import Conflict, InvalidInput
+from holdfast.settings import Settings
+from holdfast.storage.migrate import migrate
+from holdfast.version import __version__
+from holdfast.web.guards import is_loopback_host
+from holdfast.web.logs import configure_logs
+
+__all__ = ["run"]
+
+_GRACEFUL_S = 8
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the control plane and, unless switched off, its worker and inference server."""
+    settings = settings_of(options)
+    if not is_loopback_host(settings.host):
+        raise InvalidInput(
+            f"The address {settings.host!r} reaches beyond this machine; in open mode everyone there could write.",
+            hint="Bind to loopback: --host 127.0.0.1",
+        )
+    configure_logs("server", logging.WARNING)
+    with hold_folder(settings.data) as data:
+        settings = msgspec.structs.replace(settings, data=data)
+        migrate(settings.database)
+        listener = _listen(settings.host, settings.port)
+        if settings.inference:
+            _listen(settings.host, settings.inference_port).close()
+        _serve(settings, listener)
+    return 0
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    composition = Composition(settings)
+    children = Children(_commands(settings))
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        children.start()
+        # What is built at start stays for good: keep the collector from walking it again and again.
+        gc.collect()
+        gc.freeze()
+        print(_banner(settings), flush=True)  # noqa: T201 - tells the user where the server is
+        yield
+        composition.closing.set()
+
+    app = build_app(composition, lifespan)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACEFUL_S,
+        server_header=False,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    server = _Server(config, composition)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        children.stop()
+        composition.close()
+
+
+class _Server(uvicorn.Server):
+    """Tells the waiting long polls at once when a signal asks the server to end."""
+
+    def __init__(self, config: uvicorn.Config, composition: Composition) -> None:
+        super().__init__(config)
+        self._composition = composition
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._composition.closing.set()
+        super().handle_exit(sig, frame)
+
+
+def _commands(settings: Settings) -> dict[str, list[str]]:
+    commands: dict[str, list[str]] = {}
+    if settings.worker:
+        commands["worker"] = ["worker", "--data", str(settings.data)]
+    if settings.inference:
+        commands["inference"] = [
+            "inference",
+            "--host",
+            settings.host,
+            "--port",
+            str(settings.inference_port),
+            "--server",
+            f"http://{_netloc(settings.host)}:{settings.port}",
+            "--data",
+            str(settings.data / "inference"),
+        ]
+    return commands
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((host.strip("[]"), port))
+    except OSError as error:
+        listener.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            what = "is in use" if error.errno == errno.EADDRINUSE else "may not be used by this user"
+            raise Conflict(
+                f"The port {port} on {host} {what}.", hint="Give another one with --port; the next port must be free too."
+            ) from error
+        raise InvalidInput(f"The address {host!r} can't be bound: {error.strerror}.") from error
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
+
+
+def _netloc(host: str) -> str:
+    return f"[{host.strip('[]')}]" if ":" in host else host
+
+
+def _banner(settings: Settings) -> str:
+    address = f"http://{_netloc(settings.host)}:{settings.port}"
+    lines = [f"holdfast {__version__} serves at {address}", f"  data folder   {settings.data}"]
+    if settings.inference:
+        lines.append(f"  inference     http://{_netloc(settings.host)}:{settings.inference_port}")
+    if sys.stdout.isatty():
+        lines.append("  Ctrl-C ends it")
+    return "\n".join(lines)

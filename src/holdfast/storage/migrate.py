@@ -1,0 +1,68 @@
+"""Bringing a database to this version's schema."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+
+from holdfast.kernel.errors import Conflict
+
+__all__ = ["head_revision", "migrate", "revision_of"]
+
+_MIGRATIONS = Path(str(files("holdfast.storage"))) / "migrations"
+
+
+def migrate(path: Path) -> bool:
+    """Create the database or upgrade it to this version; whether anything was done.
+
+    Alembic is loaded only when there is something to do, so a start on an existing folder is quick. Raises
+    Conflict when a newer holdfast made the database.
+    """
+    revision = revision_of(path)
+    if revision == head_revision():
+        return False
+    if revision is not None and revision not in _revisions():
+        raise Conflict(
+            f"The database {path} has the schema {revision}, which this holdfast does not know: a newer one made it.",
+            hint="Install that newer version of holdfast, or give another folder with --data.",
+        )
+    # Alembic takes a third of a second to import and is needed on new and old folders alone.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["path"] = path
+    command.upgrade(config, "head")
+    return True
+
+
+def revision_of(path: Path) -> str | None:
+    """The revision of a database; None when there is none yet."""
+    if not path.exists():
+        return None
+    with closing(sqlite3.connect(path, timeout=10)) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise Conflict(
+                    f"The database {path} can't be read: {error}.", hint="Check its rights, or restore a backup."
+                ) from error
+            return None
+        except sqlite3.DatabaseError as error:
+            raise Conflict(f"The file {path} is not a holdfast database: {error}.", hint="Restore a backup.") from error
+    return None if row is None else str(row[0])
+
+
+def head_revision() -> str:
+    """The revision of this version's schema."""
+    return _revisions()[-1]
+
+
+def _revisions() -> list[str]:
+    names = (re.match(r"(\d{4})_\w+\.py$", path.name) for path in (_MIGRATIONS / "versions").iterdir())
+    return sorted(match[1] for match in names if match)

@@ -1,0 +1,18 @@
+#!/bin/sh
+# The Debian packages that the tests use: a browser, and the sandbox for other people's code.
+# Installed when run as root; else their tests are skipped with this reason.
+set -eu
+missing=
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
+command -v git >/dev/null 2>&1 || missing="$missing git"
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "Installing$missing ..."
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else
+    echo "Missing for some tests, which will be skipped:$missing"
+    echo "Install them with: sudo apt-get install$missing"
+fi
