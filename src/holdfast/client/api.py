@@ -100,7 +100,7 @@ class Api:
         token: str | None = None
         while True:
             page = self.get(path, dict, **query, page_token=token)
-            yield from msgspec.convert(page.get("items", []), list[as_type])  # type: ignore[valid-type]
+            yield from [msgspec.convert(item, as_type, strict=False) for item in page.get("items", [])]
             token = page.get("next_page_token")
             if not token:
                 return
@@ -158,8 +158,9 @@ class Api:
 
     @staticmethod
     def _decode(response: Response, as_type: type[T]) -> T:
+        """The body as a record; not strict, so that the strings "NaN" and "Infinity" become floats."""
         try:
-            return msgspec.json.decode(response.body or b"{}", type=as_type)
+            return msgspec.json.decode(response.body or b"{}", type=as_type, strict=False)
         except msgspec.DecodeError as error:
             raise HoldfastError(
                 f"The server's answer could not be read: {error}.",

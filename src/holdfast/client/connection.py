@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 
 import msgspec
 
-__all__ = ["DEFAULT_URL", "Connection", "unreachable_hint"]
+__all__ = ["DEFAULT_URL", "Connection", "unreachable_hint", "user_name"]
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 
@@ -43,3 +44,11 @@ class Connection(msgspec.Struct, frozen=True):
 def unreachable_hint(url: str) -> str:
     """What to do when no server answers at `url`."""
     return f"Start one with: holdfast server. Or name another than {url} with --server or HOLDFAST_URL."
+
+
+def user_name() -> str:
+    """The operating system's name of who runs this process; empty where it has none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""

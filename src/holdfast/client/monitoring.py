@@ -1,11 +1,13 @@
-"""Verbs on ground truth, monitors and alerts."""
+"""Verbs on logged predictions, ground truth, monitors and alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from holdfast.client.api import Api, segment
+from holdfast.client.frames import columns_of
+from holdfast.client.records import Endpoint
 from holdfast.kernel.errors import InvalidInput
 
 __all__ = ["MonitoringVerbs"]
@@ -66,16 +68,29 @@ class MonitoringVerbs:
         window: str | None = None,
         task: str | None = None,
         target: str | None = None,
-        reference: Mapping[str, Sequence[Any]] | None = None,
-    ) -> dict[str, Any]:
-        """Change the given settings of an endpoint's monitor. `reference` is a table of columns with
-        labels.
+        positive: Any = None,
+        reference: Any = None,
+    ) -> Endpoint:
+        """Change the given settings of an endpoint's monitor; an unknown name becomes an external endpoint.
+
+        `reference` is a table of inputs and true labels, which production is compared with from now on.
         """
-        settings = {"clock": clock, "window": window, "task": task, "target": target}
-        body: dict[str, Any] = {key: value for key, value in settings.items() if value is not None}
+        given = {"clock": clock, "window": window, "task": task, "target": target, "positive": positive}
+        body: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         if reference is not None:
-            body["reference"] = {"columns": {name: list(column) for name, column in reference.items()}}
-        return self._api.put(f"{_ENDPOINTS}/{segment(endpoint)}/monitor", body, dict)
+            body["reference"] = {"columns": columns_of(reference)}
+        return self._api.put(f"{_ENDPOINTS}/{segment(endpoint)}/monitor", body, Endpoint)
+
+    def log_status(self, endpoint: str) -> dict[str, Any]:
+        """How much an endpoint has logged and labelled, and what waits for its table."""
+        return self._api.get(f"{_ENDPOINTS}/{segment(endpoint)}/log", dict)
+
+    def find_predictions(
+        self, endpoint: str, *, prediction_id: str | None = None, key: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The logged predictions with this id or this key, oldest first, with their labels."""
+        path = f"{_ENDPOINTS}/{segment(endpoint)}/predictions"
+        return list(self._api.pages(path, dict, prediction_id=prediction_id, key=key))
 
     def list_alerts(self, *, endpoint: str | None = None, state: str | None = None) -> list[dict[str, Any]]:
         """The alerts, newest first."""

@@ -6,12 +6,13 @@ Fields that a newer server adds are ignored. Times are milliseconds since the ep
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
 
 __all__ = [
+    "Alias",
+    "AliasChange",
     "Artifact",
     "AuditEntry",
     "AuditReport",
@@ -42,19 +43,12 @@ class Experiment(msgspec.Struct, frozen=True):
 class MetricSummary(msgspec.Struct, frozen=True):
     """One metric of a run in one row: `last` is the value at the greatest step; min and max leave NaN out."""
 
-    last: float | str | None
+    last: float
     last_step: int
     last_time: int
-    min: float | str | None
-    max: float | str | None
+    min: float | None
+    max: float | None
     count: int
-
-    def __post_init__(self) -> None:
-        last = math.nan if self.last is None else float(self.last)
-        msgspec.structs.force_setattr(self, "last", last)
-        for name in ("min", "max"):
-            value = getattr(self, name)
-            msgspec.structs.force_setattr(self, name, None if value is None else float(value))
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -84,9 +78,9 @@ class MetricHistory(msgspec.Struct, frozen=True):
     count: int
     steps: list[int]
     times: list[int]
-    values: list[float | str | None]
-    low: list[float | str | None] = []
-    high: list[float | str | None] = []
+    values: list[float]
+    low: list[float] = []
+    high: list[float] = []
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -112,30 +106,56 @@ class LoggedModel(msgspec.Struct, frozen=True):
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
-    """A numbered, sealed version of a registered model. `status` is that of its deployable: pending, ready,
-    failed.
+    """One version of a registered model, counted from 1.
+
+    `digest` names its files, `deployable_digest` what is served; None until `status` (pending, ready, failed)
+    is ready. `description` is its holdfast-model.json. `message` says why it failed or is not served from
+    ONNX.
     """
 
     name: str
     version: int
+    version_id: str = ""
     model_id: str = ""
-    run_id: str = ""
+    run_id: str | None = None
     digest: str = ""
-    deployable_digest: str | None = None
-    status: str = ""
-    runtime: str | None = None
-    message: str = ""
     created_at: int = 0
-    signature: dict[str, Any] | None = None
+    created_by: str = ""
+    description: dict[str, Any] = {}
+    status: str = ""
+    deployable_digest: str | None = None
+    runtime: str | None = None
+    parity: dict[str, Any] | None = None
+    message: str = ""
+    prepared_at: int | None = None
+    aliases: list[str] = []
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """What an alias names now, since when (ms, UTC) and by whom."""
+
+    alias: str
+    version: int
+    since: int
+    by: str
+
+
+class AliasChange(msgspec.Struct, frozen=True):
+    """One move of an alias; `version` is None where it was deleted."""
+
+    alias: str
+    version: int | None
+    time: int
+    by: str
 
 
 class RegisteredModel(msgspec.Struct, frozen=True):
-    """A registered model with its aliases (alias to version number) and versions, oldest first."""
+    """A named model with its aliases and versions, the newest version first."""
 
     name: str
-    aliases: dict[str, int] = {}
-    versions: list[ModelVersion] = []
     created_at: int = 0
+    aliases: list[Alias] = []
+    versions: list[ModelVersion] = []
 
 
 class Endpoint(msgspec.Struct, frozen=True):

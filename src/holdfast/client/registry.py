@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from holdfast.client.api import Api, segment
-from holdfast.client.records import Artifact, ModelVersion, RegisteredModel
+from holdfast.client.records import Alias, AliasChange, Artifact, ModelVersion, RegisteredModel
 from holdfast.kernel.errors import Conflict
 
 __all__ = ["RegistryVerbs"]
@@ -55,14 +54,18 @@ class RegistryVerbs:
             self._api.download(f"{_MODELS}/{segment(name)}/versions/{version}/files/{quoted}", sink)
         return target
 
-    def set_alias(self, name: str, alias: str, version: int) -> None:
-        """Point an alias at a version."""
-        self._api.put(f"{_MODELS}/{segment(name)}/aliases/{segment(alias)}", {"version": version}, dict)
+    def set_alias(self, name: str, alias: str, version: int, *, reason: str = "") -> Alias:
+        """Point an alias at a version; the reason goes to the audit log."""
+        path = f"{_MODELS}/{segment(name)}/aliases/{segment(alias)}"
+        return self._api.put(path, {"version": version, "reason": reason}, Alias)
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Remove an alias. Raises NotFound."""
         self._api.delete(f"{_MODELS}/{segment(name)}/aliases/{segment(alias)}")
 
-    def model_history(self, name: str, *, alias: str | None = None, at: int | None = None) -> dict[str, Any]:
-        """What happened to a model and its aliases; with `at` (ms, UTC) what each alias was at that time."""
-        return self._api.get(f"{_MODELS}/{segment(name)}/history", dict, alias=alias, at=at)
+    def model_history(
+        self, name: str, *, alias: str | None = None, at: int | None = None
+    ) -> list[AliasChange]:
+        """The moves of a model's aliases, newest first; with `at` (ms, UTC) what each named at that time."""
+        path = f"{_MODELS}/{segment(name)}/history"
+        return list(self._api.pages(path, AliasChange, alias=alias, at=at))

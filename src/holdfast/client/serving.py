@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from holdfast.client.api import Api, encode, segment
 from holdfast.client.frames import columns_of
 from holdfast.client.inference import infer_request, read_predictions
 from holdfast.client.records import Endpoint, Predictions, ServingStatus
-from holdfast.kernel.errors import Unavailable
+from holdfast.kernel.errors import Conflict, Unavailable
 
 __all__ = ["ServingVerbs"]
 
@@ -46,6 +47,37 @@ class ServingVerbs:
         body.update({key: value for key, value in given.items() if value is not None})
         self._forget(endpoint)
         return self._api.post(_ENDPOINTS, body, Endpoint)
+
+    def wait_until_live(
+        self,
+        endpoint: str,
+        *,
+        timeout_s: float = 300.0,
+        on_change: Callable[[Endpoint], None] | None = None,
+    ) -> Endpoint:
+        """The endpoint once the version that was asked for answers; `on_change` sees it at each look.
+
+        Raises Conflict with the server's message when the version cannot be served, Unavailable after
+        `timeout_s`.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            found = self.get_endpoint(endpoint)
+            if on_change is not None:
+                on_change(found)
+            if found.status == "live" and found.live_version == found.version:
+                return found
+            if found.status == "failed":
+                raise Conflict(
+                    f"{found.model} version {found.version} cannot be served at {endpoint!r}: {found.message}",
+                    hint="Repair the model and deploy another version; the one before keeps answering.",
+                )
+            if time.monotonic() > end:
+                raise Unavailable(
+                    f"{endpoint!r} is still {found.status} after {timeout_s:.0f} s.",
+                    hint=f"See how it goes with: holdfast endpoint show {endpoint}",
+                )
+            time.sleep(_POLL_S)
 
     def list_endpoints(self) -> list[Endpoint]:
         """Every endpoint of the workspace."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from holdfast.client.active import ActiveRun
 from holdfast.client.client import Client
+from holdfast.client.connection import user_name
 from holdfast.client.logged_model import write_model
 from holdfast.client.records import LoggedModel, Run
 from holdfast.kernel.errors import Conflict, HoldfastError
@@ -94,7 +95,9 @@ def start_run(
             run = ActiveRun(client, client.get_run(run_id), owned=False, on_close=_forget)
         else:
             chosen = experiment or _session.experiment or os.environ.get("HOLDFAST_EXPERIMENT") or None
-            run = ActiveRun(client, client.create_run(chosen, name=name), owned=True, on_close=_forget)
+            run = ActiveRun(
+                client, client.create_run(chosen, name=name, user=user_name()), owned=True, on_close=_forget
+            )
         _session.run = run
     run.log_params(params or {})
     run.set_tags(tags or {})

@@ -40,12 +40,13 @@ class TrackingVerbs:
         experiment: str | None = None,
         *,
         name: str | None = None,
+        user: str | None = None,
         recipe: Mapping[str, Any] | None = None,
     ) -> Run:
         """A new running run; the experiment is created when its name is new. None is the default
         experiment.
         """
-        given = {"experiment": experiment, "name": name, "recipe": recipe}
+        given = {"experiment": experiment, "name": name, "user": user, "recipe": recipe}
         body = {key: value for key, value in given.items() if value is not None}
         return self._api.post(_RUNS, body, Run)
 

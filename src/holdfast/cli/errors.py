@@ -1,0 +1,40 @@
+"""How an error reads on the command line: the sentence, what to do, and the code with where it is
+explained.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from holdfast.kernel.errors import HoldfastError, NotFound
+
+__all__ = ["report", "suggesting"]
+
+DOCS = "docs/reference/errors.md"
+
+
+def report(error: HoldfastError) -> None:
+    """Print an error to standard error."""
+    click.echo(f"Error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"Hint: {error.hint}", err=True)
+    for rule in error.details.get("unmet", []):
+        click.echo(f"Unmet: {rule}", err=True)
+    request = f", request {error.request_id}" if error.request_id else ""
+    click.echo(f"Code: {error.code} ({DOCS}#{error.code}{request})", err=True)
+
+
+@contextmanager
+def suggesting(name: str, known: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """Within it, a NotFound without a hint gets the nearest of the `known` names as its hint."""
+    try:
+        yield
+    except NotFound as error:
+        if not error.hint:
+            close = difflib.get_close_matches(name, list(known()), n=1, cutoff=0.5)
+            error.hint = f"Did you mean {close[0]!r}?" if close else ""
+        raise

@@ -1,0 +1,52 @@
+"""The root of the command line and its entry point."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from holdfast.cli.errors import report
+from holdfast.cli.groups import LazyGroup
+from holdfast.kernel.errors import HoldfastError
+from holdfast.version import __version__
+
+__all__ = ["cli", "main"]
+
+
+@click.group(
+    cls=LazyGroup,
+    modules={
+        "server": "holdfast.cli.processes",
+        "worker": "holdfast.cli.processes",
+        "serve": "holdfast.cli.processes",
+        "demo": "holdfast.cli.demo",
+        "run": "holdfast.cli.run",
+        "runs": "holdfast.cli.runs",
+        "model": "holdfast.cli.model",
+        "deploy": "holdfast.cli.deploy",
+        "endpoint": "holdfast.cli.endpoint",
+        "predict": "holdfast.cli.predict",
+        "predictions": "holdfast.cli.predictions",
+        "feedback": "holdfast.cli.feedback",
+        "monitor": "holdfast.cli.monitor",
+        "alert": "holdfast.cli.alert",
+        "audit": "holdfast.cli.audit",
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="holdfast", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Keep a machine-learning model under control for its whole life.
+
+    Start a server with `holdfast server`, or see a year of flights with `holdfast demo`.
+    """
+
+
+def main() -> None:
+    """Run the command of this process's arguments and exit with its code."""
+    try:
+        cli(prog_name="holdfast")
+    except HoldfastError as error:
+        report(error)
+        sys.exit(1)

@@ -1,0 +1,76 @@
+"""`holdfast server`, `worker` and `serve`: start the server's processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import click
+
+from holdfast.kernel.errors import Unavailable
+
+__all__ = ["require_extra", "serve", "server", "worker"]
+
+_NEEDED = ("starlette", "uvicorn", "sqlalchemy", "polars", "deltalake", "onnxruntime")
+
+_data = click.option("--data", metavar="DIR", default="holdfast-data", show_default=True, help="Data folder.")
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen on."
+)
+@_data
+@click.option("--no-worker", is_flag=True, help="Do not start the background worker.")
+@click.option("--no-inference", is_flag=True, help="Do not start the inference server (port + 1).")
+def server(host: str, port: int, data: str, no_worker: bool, no_inference: bool) -> None:
+    """Start holdfast: web pages, API, worker and inference server."""
+    arguments = ["server", "--host", host, "--port", str(port), "--data", data]
+    arguments += ["--no-worker"] * no_worker + ["--no-inference"] * no_inference
+    _start(arguments)
+
+
+@click.command()
+@_data
+def worker(data: str) -> None:
+    """Start a background worker on a server's data folder."""
+    _start(["worker", "--data", data])
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=5001, show_default=True, help="Port to listen on."
+)
+@click.option("--server", "url", metavar="URL", envvar="HOLDFAST_URL", default="http://127.0.0.1:5000",
+              show_default=True, help="The control plane to serve for (or HOLDFAST_URL).")  # fmt: skip
+@click.option("--data", metavar="DIR", default="holdfast-data/inference", show_default=True,
+              help="Folder for models and the log on their way.")  # fmt: skip
+def serve(host: str, port: int, url: str, data: str) -> None:
+    """Start an inference server for a control plane."""
+    _start(["inference", "--host", host, "--port", str(port), "--server", url, "--data", data])
+
+
+def require_extra(names: Sequence[str], extra: str, command: str) -> None:
+    """Raise Unavailable naming the extra to install when a module is missing."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Unavailable(
+            f"`{command}` needs the packages of the {extra!r} extra; {missing[0]} is not installed.",
+            hint=f"Install them: pip install 'holdfast[{extra}]'",
+        )
+
+
+def _start(arguments: list[str]) -> None:
+    """Become the process (on Windows: run it and pass its exit code on)."""
+    require_extra(_NEEDED, "server", f"holdfast {'serve' if arguments[0] == 'inference' else arguments[0]}")
+    command = [sys.executable, "-m", "holdfast.app", *arguments]
+    if os.name == "posix":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, command)
+    sys.exit(subprocess.run(command, check=False).returncode)

@@ -1,0 +1,189 @@
+"""A command recorded as a run: what ran, from which code and packages, what it printed and how it ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from holdfast.client.client import Client
+from holdfast.client.connection import user_name
+from holdfast.client.git import CodeState, code_state
+from holdfast.client.lock import installed_distributions
+from holdfast.client.records import Run
+from holdfast.kernel.errors import HoldfastError, InvalidInput
+
+__all__ = ["CommandResult", "record_command"]
+
+_DIFF = "code.diff"
+_PACKAGES = "packages.txt"
+_OUTPUT = "output.log"
+_PYTHON = re.compile(r"python[0-9.]*(\.exe)?", re.IGNORECASE)
+_LIST_PACKAGES = (
+    "import importlib.metadata as m\n"
+    "print('\\n'.join(sorted({'%s==%s' % (d.metadata['Name'], d.version) for d in m.distributions()"
+    " if d.metadata['Name']}, key=str.lower)))"
+)
+
+
+class CommandResult:
+    """How a recorded command ended: its run and the exit code to pass on (128 + n for a signal n)."""
+
+    def __init__(self, run: Run, exit_code: int) -> None:
+        self.run = run
+        self.exit_code = exit_code
+
+
+def record_command(
+    client: Client,
+    command: Sequence[str],
+    *,
+    experiment: str | None = None,
+    name: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    echo: bool = True,
+    on_start: Callable[[Run], None] | None = None,
+) -> CommandResult:
+    """Run a command as a tracked run and wait for it.
+
+    The command finds the run through HOLDFAST_RUN_ID. Its output goes to the terminal (with `echo`) and to
+    the artifact output.log; signals are passed on. Raises InvalidInput when there is no such command, and
+    what the server raises before the command starts; afterwards the command's end counts, and a server that
+    went away is reported on standard error.
+    """
+    program = shutil.which(command[0]) if command else None
+    if program is None:
+        raise InvalidInput(f"There is no command {command[0] if command else ''!r} to run.")
+    code = code_state(Path.cwd())
+    run = client.create_run(experiment, name=name, user=user_name(), recipe=_recipe(command, program, code))
+    _upload_context(client, run, program, code)
+    if on_start is not None:
+        on_start(run)
+    variables = {**os.environ, **(environment or {}), **_link(client, run)}
+    with tempfile.TemporaryFile() as log:
+        status = _execute([program, *command[1:]], variables, log, echo)
+        log.seek(0)
+        exit_code = 128 - status if status < 0 else status
+        outcome = "finished" if status == 0 else "killed" if status < 0 else "failed"
+        try:
+            client.upload_artifact(run.run_id, _OUTPUT, log.read())
+            run = client.finish_run(run.run_id, outcome, exit_code=exit_code)
+        except HoldfastError as error:
+            print(f"holdfast: the end of run {run.run_id} was not recorded: {error}", file=sys.stderr)  # noqa: T201
+            exit_code = exit_code or 1
+    return CommandResult(run, exit_code)
+
+
+def _recipe(command: Sequence[str], program: str, code: CodeState | None) -> dict[str, Any]:
+    recipe: dict[str, Any] = {
+        "command": list(command),
+        "cwd": str(Path.cwd()),
+        "python": _python_version(program),
+        "packages_artifact": _PACKAGES,
+        "started_by": user_name(),
+    }
+    if code is not None:
+        recipe.update(git_commit=code.commit, git_dirty=code.dirty)
+        if code.diff:
+            recipe["git_diff_artifact"] = _DIFF
+    return recipe
+
+
+def _upload_context(client: Client, run: Run, program: str, code: CodeState | None) -> None:
+    packages = _packages_of(program) if _is_python(program) else installed_distributions()
+    client.upload_artifact(run.run_id, _PACKAGES, "".join(f"{line}\n" for line in packages).encode())
+    if code is not None and code.diff:
+        client.upload_artifact(run.run_id, _DIFF, code.diff)
+
+
+def _link(client: Client, run: Run) -> dict[str, str]:
+    """The environment variables by which the command's own process joins the run."""
+    connection = client.connection
+    link = {"HOLDFAST_URL": connection.url, "HOLDFAST_RUN_ID": run.run_id, "PYTHONUNBUFFERED": "1"}
+    if connection.token:
+        link["HOLDFAST_TOKEN"] = connection.token
+    if connection.workspace:
+        link["HOLDFAST_WORKSPACE"] = connection.workspace
+    return link
+
+
+def _is_python(program: str) -> bool:
+    return _PYTHON.fullmatch(Path(program).name) is not None
+
+
+def _python_version(program: str) -> str:
+    """The version of the command's Python, or of this one when the command is no Python."""
+    if not _is_python(program):
+        return sys.version.split()[0]
+    code = "import platform; print(platform.python_version())"
+    return subprocess.run([program, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _packages_of(program: str) -> list[str]:
+    listed = subprocess.run([program, "-c", _LIST_PACKAGES], capture_output=True, text=True, check=False)
+    return listed.stdout.splitlines()
+
+
+def _execute(arguments: Sequence[str], variables: Mapping[str, str], log: IO[bytes], echo: bool) -> int:
+    """Run to the end and give the return code of `subprocess`: negative for a signal."""
+    lock = threading.Lock()
+    process = subprocess.Popen(arguments, env=dict(variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    streams = ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
+    threads = [
+        threading.Thread(
+            target=_tee, args=(source, terminal.buffer if echo else None, log, lock), daemon=True
+        )
+        for source, terminal in streams
+    ]
+    with _passing_signals(process):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return process.wait()
+
+
+def _tee(source: IO[bytes], terminal: IO[bytes] | None, log: IO[bytes], lock: threading.Lock) -> None:
+    """Copy a stream as it comes. A closed terminal (`| head`) must not stop the command: the log goes on."""
+    while block := os.read(source.fileno(), 1 << 16):
+        with lock:
+            log.write(block)
+        if terminal is not None:
+            try:
+                terminal.write(block)
+                terminal.flush()
+            except (BrokenPipeError, ValueError):
+                terminal = None
+    source.close()
+
+
+@contextmanager
+def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Pass signals on to the command. Ctrl-C in a terminal reaches it by itself, so it is only outlived
+    here.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    from_terminal = sys.stdin is not None and sys.stdin.isatty()
+
+    def forward(number: int, _: object) -> None:
+        if process.poll() is None and not (number == signal.SIGINT and from_terminal):
+            process.send_signal(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if os.name == "posix" else ("SIGINT",)
+    before = {getattr(signal, name): signal.signal(getattr(signal, name), forward) for name in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
