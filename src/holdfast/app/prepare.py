@@ -1,0 +1,81 @@
+"""Preparing pending model versions: the worker's hand between the registry and the sandbox."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from holdfast.app.services import Services
+from holdfast.identity.service import system_caller
+from holdfast.registry.prepare import prepare_version
+from holdfast.registry.records import Preparation
+from holdfast.storage import leases
+
+__all__ = ["prepare_pending"]
+
+_TTL_MS = 120_000
+_RENEW_S = 30.0
+
+
+def prepare_pending(services: Services, owner: str, stop: threading.Event) -> None:
+    """Prepare every version that waits, one at a time, each under its lease."""
+    for workspace, name, version in services.registry.pending_versions():
+        if stop.is_set():
+            return
+        lease_name = f"prepare:{workspace}:{name}/{version}"
+        lease = leases.acquire(services.storage, lease_name, owner, _TTL_MS, services.clock.now_ms())
+        if lease is None:
+            continue
+        with _Renewal(services, lease):
+            _prepare(services, workspace, name, version)
+        leases.release(services.storage, lease)
+
+
+def _prepare(services: Services, workspace: str, name: str, version: int) -> None:
+    caller = system_caller(workspace, services.clock.now_ms())
+    files = services.registry.list_files(caller, name, version).items
+    with tempfile.TemporaryDirectory(prefix="holdfast-prepare-") as folder:
+        prepared = prepare_version(
+            {file.path: services.objects.path(file.sha256) for file in files},
+            Path(folder),
+            services.executor,
+            services.data / "environments",
+        )
+        outcome = Preparation(
+            status=prepared.status,
+            runtime=prepared.runtime,
+            parity=prepared.parity,
+            message=prepared.message,
+            deployable_files=_stored(services, prepared.deployable_files),
+            beside_files=_stored(services, prepared.beside_files),
+        )
+    caller = system_caller(workspace, services.clock.now_ms())
+    services.registry.record_preparation(caller, name, version, outcome)
+
+
+def _stored(services: Services, files: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
+    blobs = {path: services.objects.put_file(file) for path, file in files.items()}
+    return {path: (blob.sha256, blob.size) for path, blob in blobs.items()}
+
+
+class _Renewal:
+    """Renews a lease while its block runs; preparing may take longer than the lease's time."""
+
+    def __init__(self, services: Services, lease: leases.Lease) -> None:
+        self._services = services
+        self._lease = lease
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="holdfast-renew", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _renew(self) -> None:
+        while not self._done.wait(_RENEW_S):
+            leases.renew(self._services.storage, self._lease, _TTL_MS, self._services.clock.now_ms())

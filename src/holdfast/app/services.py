@@ -1,0 +1,46 @@
+"""The services that every process with the database shares, built once from the data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from holdfast.audit.service import AuditLog
+from holdfast.jobs.local import LocalExecutor
+from holdfast.kernel.clock import SystemClock
+from holdfast.monitoring.service import Monitor
+from holdfast.predictions.service import Predictions
+from holdfast.registry.service import Registry
+from holdfast.settings import Settings
+from holdfast.storage import Objects, Storage
+from holdfast.tracking.models import LoggedModels
+from holdfast.tracking.service import Tracking
+
+__all__ = ["Services", "open_services"]
+
+
+class Services:
+    """The services of one process over one data folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.data = settings.data
+        self.clock = SystemClock()
+        self.storage = Storage(settings.database)
+        self.objects = Objects(settings.objects)
+        # Open mode is a single user's server on loopback, where a machine without bubblewrap may still work.
+        self.executor = LocalExecutor(hidden=[settings.data], sandbox="preferred")
+        self.audit = AuditLog(self.storage)
+        self.tracking = Tracking(self.storage, self.objects)
+        self.models = LoggedModels(self.storage, self.objects)
+        self.registry = Registry(self.storage, self.objects, self.models)
+        self.predictions = Predictions(self.storage, self.objects)
+        self.monitor = Monitor(self.storage, self.objects, self.predictions, self.registry, self.clock)
+
+    def close(self) -> None:
+        """Finish what is queued, then close the stores."""
+        self.storage.close()
+
+
+def open_services(data: Path) -> Services:
+    """The services over an existing data folder."""
+    return Services(Settings(data=data))

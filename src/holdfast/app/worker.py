@@ -1,0 +1,98 @@
+"""The worker's process: prepares versions, compacts the prediction log, folds monitoring buckets."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from holdfast.app.children import end_with_parent
+from holdfast.app.prepare import prepare_pending
+from holdfast.app.services import Services, open_services
+from holdfast.kernel.errors import HoldfastError
+from holdfast.kernel.ids import new_id
+from holdfast.predictions.compact import compact_endpoint
+from holdfast.web.logs import configure_logs
+
+__all__ = ["run"]
+
+_log = logging.getLogger("holdfast.worker")
+_TICK_S = 0.25
+_SLOWEST_RETRY_S = 60.0
+_CLEAN_EVERY_S = 3600.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Work until SIGTERM, or until the server that started it is gone."""
+    configure_logs("worker")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    if options.supervised:
+        end_with_parent(stop)
+    services = open_services(options.data.absolute())
+    owner = new_id("w")
+    tasks = [
+        _Task("prepare", lambda: prepare_pending(services, owner, stop)),
+        _Task("compact", lambda: _compact(services, owner)),
+        _Task("fold", lambda: _fold(services)),
+        _Task("clean", lambda: _clean(services), every_s=_CLEAN_EVERY_S),
+    ]
+    threads = [threading.Thread(target=task.loop, args=(stop,), name=f"holdfast-{task.name}") for task in tasks]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads:
+        thread.join()
+    services.close()
+    return 0
+
+
+class _Task:
+    """One kind of work, again and again; a failure is logged and tried again, later each time."""
+
+    def __init__(self, name: str, work: Callable[[], None], every_s: float = _TICK_S) -> None:
+        self.name = name
+        self._work = work
+        self._every_s = every_s
+
+    def loop(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+        pause = self._every_s
+        while not stop.is_set():
+            try:
+                self._work()
+                pause = self._every_s
+            except HoldfastError as error:
+                pause = min(max(pause, 0.5) * 2, _SLOWEST_RETRY_S)
+                fields = {"task": self.name, "code": error.code, "error": str(error), "retry_in_s": pause}
+                _log.error("task failed", extra={"fields": fields})
+            except Exception as error:  # noqa: BLE001 - the worker goes on with its other work, and says so
+                pause = min(max(pause, 0.5) * 2, _SLOWEST_RETRY_S)
+                fields = {"task": self.name, "retry_in_s": pause}
+                _log.error("task fault", exc_info=error, extra={"fields": fields})
+            stop.wait(pause)
+
+
+def _compact(services: Services, owner: str) -> None:
+    for workspace, endpoint_id in services.predictions.pending_endpoints():
+        compact_endpoint(services.predictions, services.clock, workspace, endpoint_id, owner)
+
+
+def _fold(services: Services) -> None:
+    """Fold what changed in a child of its own, because Polars and Delta take 120 MB that are given back with it."""
+    if not services.monitor.has_pending():
+        return
+    command = [sys.executable, "-m", "holdfast.app", "fold", "--data", str(services.data)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise HoldfastError(f"Folding the monitoring buckets failed: {done.stderr.strip()[-2000:]}.")
+
+
+def _clean(services: Services) -> None:
+    services.objects.clean(older_than_s=24 * 3600, now_s=time.time())
