@@ -1,0 +1,262 @@
+"""Tracking's pages: experiments, an experiment's runs, a run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from holdfast.chunks import TreeFile
+from holdfast.kernel.paging import Items
+from holdfast.kernel.principal import Caller
+from holdfast.storage import Objects
+from holdfast.tracking.models import LoggedModels
+from holdfast.tracking.records import Experiment, LoggedModel, MetricHistory, MetricSummary, Run
+from holdfast.tracking.run_table import RUN_KINDS, Column, RunRow, build_table, duration_of
+from holdfast.tracking.service import Tracking
+from holdfast.web import Call, Page, Route
+from holdfast.web.charts import Chart, Series
+from holdfast.web.diffs import DiffLine, read_diff
+from holdfast.web.wording import number_text, plural
+
+__all__ = ["VersionRef", "VersionsOf", "pages"]
+
+_MOST_RUNS = 1000
+_MOST_CHARTS = 12
+_MOST_HEADLINES = 6
+_TEXT_LIMIT = 200_000
+_TAIL = 200
+
+
+class VersionRef(msgspec.Struct, frozen=True):
+    """A model version that came out of a run."""
+
+    name: str
+    version: int
+
+
+VersionsOf = Callable[[Caller, str], Sequence[VersionRef]]
+"""The model versions of a run; the registry's answer, bound by the composition root."""
+
+
+class ExperimentView(msgspec.Struct, frozen=True):
+    """What the page of an experiment shows."""
+
+    name: str
+    kind: str
+    sentence: str
+    total: int
+    shown: str
+    rows: list[RunRow]
+    columns: list[Column]
+    same: list[tuple[str, str]]
+    page: int
+    pages: int
+    sort: str
+    descending: bool
+    query: dict[str, str]
+    kept: dict[str, str]
+    """The part of the query that the filter form carries along."""
+    teach: str
+
+
+class Headline(msgspec.Struct, frozen=True):
+    """A metric on top of a run's page."""
+
+    key: str
+    last: float
+    note: str
+
+
+class MetricRow(msgspec.Struct, frozen=True):
+    """A row of a run's metrics table."""
+
+    key: str
+    last: float
+    step: int
+    low: float | None
+    high: float | None
+    count: int
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """What the page of a run shows."""
+
+    run: Run
+    experiment: Experiment
+    kind: str
+    sentence: str
+    duration_ms: int
+    headline: list[Headline]
+    metrics: list[MetricRow]
+    charts: list[Chart]
+    more_metrics: int
+    artifacts: list[TreeFile]
+    files_at: str
+    models: list[LoggedModel]
+    versions: list[VersionRef]
+    command: str
+    diff: list[DiffLine]
+    log: str
+    log_note: str
+
+
+def pages(tracking: Tracking, models: LoggedModels, objects: Objects, versions_of: VersionsOf) -> list[Route]:
+    """`/experiments`, `/experiments/{experiment}` and `/runs/{run_id}`."""
+
+    def show_experiments(call: Call) -> Page:
+        experiments = tracking.list_experiments(call.caller).items
+        runs = sum(one.runs for one in experiments)
+        sentence = f"{plural(runs, 'run')} in {plural(len(experiments), 'experiment')}."
+        context = {"experiments": experiments, "sentence": sentence, "teach": _teach(call.url, "flights")}
+        return Page("tracking/experiments.html", context, "Experiments")
+
+    def show_experiment(call: Call) -> Page:
+        experiment = tracking.get_experiment(call.caller, call.path["experiment"])
+        runs = tracking.list_runs(call.caller, experiment=experiment.experiment_id, limit=_MOST_RUNS).items
+        view = _experiment_view(call, experiment, runs)
+        return Page("tracking/experiment.html", {"view": view}, experiment.name)
+
+    def show_run(call: Call) -> Page:
+        run = tracking.get_run(call.caller, call.path["run_id"])
+        view = _run_view(call, run, tracking, models, objects, versions_of)
+        return Page("tracking/run.html", {"view": view}, f"Run {run.name}")
+
+    return [
+        Route("GET", "/experiments", show_experiments, "tracking:read", summary="Experiments"),
+        Route("GET", "/experiments/{experiment}", show_experiment, "tracking:read", summary="Runs of one"),
+        Route("GET", "/runs/{run_id}", show_run, "tracking:read", summary="A run"),
+    ]
+
+
+def _teach(url: str, experiment: str) -> str:
+    name = shlex.quote(experiment)
+    return f"export HOLDFAST_URL={url}\nholdfast run --experiment {name} -- python train.py"
+
+
+def _experiment_view(call: Call, experiment: Experiment, runs: Sequence[Run]) -> ExperimentView:
+    query = dict(call.query)
+    table = build_table(runs, query, call.caller.time_ms)
+    total = max(experiment.runs, len(runs))
+    shown = f"{table.matching:,} of {total:,}" if table.matching != total else f"{total:,}"
+    if total > len(runs):
+        shown += f", within the newest {len(runs):,}"
+    kept: dict[str, str] = {key: value for key, value in query.items() if key in ("sort", "order")}
+    kind, sentence = _experiment_sentence(runs, total)
+    return ExperimentView(
+        experiment.name, kind, sentence, total, shown, table.rows, table.columns, table.same, table.page,
+        table.pages, table.sort, table.descending, query, kept, _teach(call.url, experiment.name),
+    )  # fmt: skip
+
+
+def _experiment_sentence(runs: Sequence[Run], total: int) -> tuple[str, str]:
+    if not runs:
+        return "neutral", "No run yet."
+    running = sum(run.status == "running" for run in runs)
+    failed = sum(run.status == "failed" for run in runs)
+    parts = [plural(total, "run")]
+    if running:
+        parts.append(f"{running} running")
+    if failed:
+        parts.append(f"{failed} failed")
+    last = f"; the last, {runs[0].name}, {_state(runs[0])}."
+    return ("attention" if runs[0].status == "failed" else "neutral"), ", ".join(parts) + last
+
+
+def _state(run: Run) -> str:
+    words = {"running": "is running", "finished": "finished", "failed": "failed", "killed": "was killed"}
+    return words[run.status]
+
+
+def _run_view(
+    call: Call, run: Run, tracking: Tracking, models: LoggedModels, objects: Objects, versions_of: VersionsOf
+) -> RunView:
+    caller = call.caller
+    drawn = [key for key in sorted(run.metrics) if run.metrics[key].count > 1]
+    artifacts: Items[TreeFile] = tracking.list_artifacts(caller, run.run_id)
+    by_path = {file.path: file for file in artifacts.items}
+    logged = models.list_models(caller, run.run_id)
+    versions = list(versions_of(caller, run.run_id))
+    recipe = run.recipe
+    diff = by_path.get(recipe.git_diff_artifact) if recipe and recipe.git_diff_artifact else None
+    log = next((file for path, file in by_path.items() if path.endswith(("output.log", "output.txt"))), None)
+    output = _read_text(objects, log).splitlines() if log else []
+    return RunView(
+        run=run,
+        experiment=tracking.get_experiment(caller, run.experiment_id),
+        kind=RUN_KINDS[run.status],
+        sentence=_run_sentence(run, len(artifacts.items), len(logged), versions),
+        duration_ms=duration_of(run, caller.time_ms),
+        headline=[_headline(key, run.metrics[key]) for key in sorted(run.metrics)[:_MOST_HEADLINES]],
+        metrics=[_metric_row(key, summary) for key, summary in sorted(run.metrics.items())],
+        charts=[_chart(run, tracking.get_history(caller, run.run_id, key)) for key in drawn[:_MOST_CHARTS]],
+        more_metrics=max(0, len(drawn) - _MOST_CHARTS),
+        artifacts=artifacts.items,
+        files_at=f"/api/v1/runs/{run.run_id}/artifacts",
+        models=logged,
+        versions=versions,
+        command=shlex.join(recipe.command) if recipe else "",
+        diff=read_diff(_read_text(objects, diff)) if diff else [],
+        log="\n".join(output[-_TAIL:]),
+        log_note=f"the last {_TAIL} of {len(output):,} lines" if len(output) > _TAIL else "",
+    )
+
+
+def _run_sentence(run: Run, artifacts: int, logged: int, versions: Sequence[VersionRef]) -> str:
+    state = {
+        "running": "It is running",
+        "finished": "It finished",
+        "failed": "It failed" + (f" with exit code {run.exit_code}" if run.exit_code else ""),
+        "killed": "It was stopped before its end",
+    }[run.status]
+    figures = [f"{key} {number_text(run.metrics[key].last)}" for key in sorted(run.metrics)[:3]]
+    told = f" with {', '.join(figures)}" if figures else ""
+    if versions:
+        names = " and ".join(f"{one.name} version {one.version}" for one in versions)
+        return f"{state}{told}; its model is {names}."
+    left = f"it logged {plural(logged, 'model')}" if logged else f"it left {plural(artifacts, 'artifact')}"
+    return f"{state}{told}; {left}."
+
+
+def _headline(key: str, summary: MetricSummary) -> Headline:
+    if summary.count == 1:
+        return Headline(key, summary.last, "one point")
+    low = number_text(summary.min) if summary.min is not None else "NaN"
+    high = number_text(summary.max) if summary.max is not None else "NaN"
+    return Headline(key, summary.last, f"{low} to {high}, at step {summary.last_step:,}")
+
+
+def _metric_row(key: str, summary: MetricSummary) -> MetricRow:
+    return MetricRow(key, summary.last, summary.last_step, summary.min, summary.max, summary.count)
+
+
+def _chart(run: Run, history: MetricHistory) -> Chart:
+    is_bucketed = history.count > len(history.values)
+    series = Series(
+        history.key,
+        list(history.values),
+        list(history.low) if is_bucketed else [],
+        list(history.high) if is_bucketed else [],
+        dots=len(history.values) < 40,
+    )
+    ordered = len(set(history.steps)) == len(history.steps)
+    return Chart(
+        id=f"metric-{history.key}".translate({ord(c): "-" for c in " /.:"}),
+        title=f"{history.key} over {history.count:,} points",
+        x=list(history.steps if ordered else range(len(history.steps))),
+        series=[series],
+        is_time=False,
+        x_label="Step" if ordered else "Point",
+        source=f"/api/v1/runs/{run.run_id}/metrics/{history.key}?points=1000"
+        if is_bucketed and ordered
+        else "",
+    )
+
+
+def _read_text(objects: Objects, file: TreeFile) -> str:
+    """The start of a text artifact; of a long log its end."""
+    with objects.open(file.sha256) as stream:
+        if file.size > _TEXT_LIMIT:
+            stream.seek(file.size - _TEXT_LIMIT)
+        return stream.read(_TEXT_LIMIT).decode(errors="replace")

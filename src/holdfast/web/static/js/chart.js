@@ -1,0 +1,271 @@
+// Makes the server's still charts live with uPlot: a readout under the cursor, zoom by dragging (double click resets),
+// and the zoomed part fetched again at full detail where the chart names a source. The zoom is kept in the address.
+const drawn = new Map();
+let library = null;
+
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+function ink(token) {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${token})`;
+  document.body.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}
+
+const soft = (colour, alpha) => colour.replace(/^rgba?\(([^)]+)\)$/, (_, parts) => `rgba(${parts.split(",").slice(0, 3).join(",")}, ${alpha})`);
+
+function short(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size < 1e-4 || size >= 1e9) return value.toExponential(2);
+  return new Intl.NumberFormat("en", { maximumSignificantDigits: 4 }).format(value);
+}
+
+function valueText(value, unit) {
+  if (value === null || value === undefined) return "no value";
+  if (unit === "share") return `${(value * 100).toFixed(1)}%`;
+  if (unit === "latency") return value < 1000 ? `${short(value)} µs` : `${short(value / 1000)} ms`;
+  return short(value);
+}
+
+function timeText(ms) {
+  const t = new Date(ms);
+  const day = `${t.getUTCDate()} ${months[t.getUTCMonth()]} ${t.getUTCFullYear()}`;
+  const clock = t.toISOString().slice(11, 16);
+  return clock === "00:00" ? day : `${day}, ${clock} UTC`;
+}
+
+function timeTicks(plot, values) {
+  const reach = plot.scales.x.max - plot.scales.x.min;
+  return values.map((s, i) => {
+    const t = new Date(s * 1000);
+    if (reach > 70 * 86400) return i === 0 || t.getUTCMonth() === 0 ? `${months[t.getUTCMonth()]} ${t.getUTCFullYear()}` : months[t.getUTCMonth()];
+    const atMidnight = t.getUTCHours() === 0 && t.getUTCMinutes() === 0;
+    return atMidnight ? `${t.getUTCDate()} ${months[t.getUTCMonth()]}` : t.toISOString().slice(11, 16);
+  });
+}
+
+const finite = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
+const scaled = (chart) => (chart.is_time ? 1000 : 1);
+
+function columns(chart) {
+  const data = [chart.x.map((x) => x / scaled(chart))];
+  for (const series of chart.series) {
+    data.push(series.y.map(finite));
+    if (series.low.length) data.push(series.low.map(finite), series.high.map(finite));
+  }
+  return data;
+}
+
+function lines(chart) {
+  const series = [{}];
+  const bands = [];
+  for (const one of chart.series) {
+    const stroke = ink(`--series-${one.colour}`);
+    const weak = one.weak;
+    series.push({
+      label: one.label, stroke, width: 2, dash: one.dashed ? [5, 4] : undefined, spanGaps: false,
+      points: one.dots || weak.some(Boolean) || one.y.length === 1 ? { show: true, size: 6, fill: stroke, stroke } : { show: false },
+    });
+    if (one.low.length) {
+      series.push({ show: true, width: 0, points: { show: false }, aside: true }, { show: true, width: 0, points: { show: false }, aside: true });
+      bands.push({ series: [series.length - 1, series.length - 2], fill: soft(stroke, 0.16) });
+    }
+  }
+  return { series, bands };
+}
+
+function paintUnder(plot, chart) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  for (const span of chart.spans) {
+    const from = plot.valToPos(span.start / scaled(chart), "x", true);
+    const to = plot.valToPos(span.end / scaled(chart), "x", true);
+    ctx.fillStyle = soft(ink("--harm"), 0.08);
+    ctx.fillRect(from, bbox.top, Math.max(2, to - from), bbox.height);
+  }
+  if (chart.level) {
+    if (chart.level.low !== null && chart.level.high !== null) {
+      const top = plot.valToPos(chart.level.high, "y", true);
+      ctx.fillStyle = ink("--reference-soft");
+      ctx.fillRect(bbox.left, top, bbox.width, plot.valToPos(chart.level.low, "y", true) - top);
+    }
+    const y = plot.valToPos(chart.level.y, "y", true);
+    stroke(ctx, ink("--reference"), [5, 4], bbox.left, y, bbox.left + bbox.width, y);
+  }
+  ctx.restore();
+}
+
+function stroke(ctx, colour, dash, x1, y1, x2, y2) {
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = devicePixelRatio * 1.25;
+  ctx.setLineDash(dash.map((d) => d * devicePixelRatio));
+  ctx.beginPath();
+  ctx.moveTo(x1, y1);
+  ctx.lineTo(x2, y2);
+  ctx.stroke();
+  ctx.setLineDash([]);
+}
+
+function paintMarks(plot, chart) {
+  const { ctx, bbox } = plot;
+  const px = devicePixelRatio;
+  ctx.save();
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
+  ctx.font = `600 ${11 * px}px ${getComputedStyle(document.body).fontFamily}`;
+  let free = -Infinity;
+  for (const mark of chart.marks) {
+    const x = plot.valToPos(mark.x / scaled(chart), "x", true);
+    if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
+    const colour = ink(mark.kind === "alert" ? "--harm" : "--muted");
+    stroke(ctx, colour, mark.kind === "alert" ? [] : [2, 3], x, bbox.top - 4 * px, x, bbox.top + bbox.height);
+    ctx.fillStyle = colour;
+    ctx.beginPath();
+    if (mark.kind === "alert") {
+      ctx.moveTo(x, bbox.top - 2 * px); ctx.lineTo(x - 5 * px, bbox.top - 11 * px); ctx.lineTo(x + 5 * px, bbox.top - 11 * px);
+    } else {
+      ctx.rect(x - 3.5 * px, bbox.top - 10 * px, 7 * px, 7 * px);
+    }
+    ctx.fill();
+    const width = ctx.measureText(mark.text).width;
+    const isRight = x + 9 * px + width < bbox.left + bbox.width;
+    const from = isRight ? x + 9 * px : x - 9 * px - width;
+    if (from > free) { ctx.fillText(mark.text, from, bbox.top - 3 * px); free = from + width + 8 * px; }
+  }
+  ctx.restore();
+}
+
+function say(plot, chart, readout) {
+  const at = plot.cursor.idx;
+  if (at === null || at === undefined) { readout.textContent = ""; return; }
+  const x = plot.data[0][at] * scaled(chart);
+  const mark = chart.marks.filter((m) => Math.abs(plot.valToPos(m.x / scaled(chart), "x") - plot.cursor.left) < 6).map((m) => m.text);
+  readout.replaceChildren(Object.assign(document.createElement("b"), { textContent: chart.is_time ? timeText(x) : `${chart.x_label || "step"} ${short(x)}` }));
+  let column = 1;
+  const parts = [];
+  for (const series of chart.series) {
+    let text = `${series.label} ${valueText(plot.data[column][at], chart.unit)}`;
+    if (series.low.length) {
+      const [low, high] = [plot.data[column + 1][at], plot.data[column + 2][at]];
+      if (low !== null && high !== null && low !== high) text += ` (${valueText(low, chart.unit)} – ${valueText(high, chart.unit)})`;
+      column += 2;
+    }
+    column += 1;
+    parts.push(text);
+  }
+  readout.append(` · ${[...parts, ...mark].join(" · ")}`);
+}
+
+function zoomOf(id) {
+  const part = new URLSearchParams(location.search).get(`zoom.${id}`);
+  const range = part?.split("~").map(Number);
+  return range?.length === 2 && range.every(Number.isFinite) ? range : null;
+}
+
+function keepZoom(id, range) {
+  const query = new URLSearchParams(location.search);
+  if (range) query.set(`zoom.${id}`, range.map((x) => Math.round(x * 1000) / 1000).join("~")); else query.delete(`zoom.${id}`);
+  const text = query.toString();
+  history.replaceState(null, "", `${location.pathname}${text ? `?${text}` : ""}${location.hash}`);
+}
+
+async function detail(chart, range) {
+  if (!chart.source) return chart;
+  const address = new URL(chart.source, location.href);
+  if (range) { address.searchParams.set("from_step", Math.floor(range[0])); address.searchParams.set("to_step", Math.ceil(range[1])); }
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
+  if (!answer.ok) return chart;
+  const got = await answer.json();
+  const [first] = chart.series;
+  return { ...chart, x: got.steps, series: [{ ...first, y: got.values, low: got.low ?? [], high: got.high ?? [], weak: [], dots: got.steps.length < 60 }] };
+}
+
+function options(chart, holder, readout, onZoom) {
+  const { series, bands } = lines(chart);
+  const axis = { stroke: ink("--faint"), font: `11px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: ink("--line"), width: 1 }, ticks: { show: false } };
+  return {
+    width: Math.max(240, holder.clientWidth), height: 260, padding: [22, 16, 0, 0], legend: { show: false }, series, bands,
+    tzDate: (s) => new Date(s * 1000),
+    cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, uni: 8 } },
+    scales: {
+      x: { time: chart.is_time },
+      y: { range: (plot, low, high) => yRange(chart, low, high) },
+    },
+    axes: [
+      { ...axis, grid: { show: false }, size: 28, space: 64, values: chart.is_time ? timeTicks : undefined },
+      { ...axis, size: 52, space: 44, values: (plot, ticks) => ticks.map((v) => tickText(v, chart.unit, ticks)) },
+    ],
+    hooks: {
+      drawAxes: [(plot) => paintUnder(plot, chart)],
+      draw: [(plot) => paintMarks(plot, chart)],
+      setCursor: [(plot) => say(plot, chart, readout)],
+      setSelect: [(plot) => {
+        if (plot.select.width < 8) return;
+        const from = plot.posToVal(plot.select.left, "x") * scaled(chart);
+        const to = plot.posToVal(plot.select.left + plot.select.width, "x") * scaled(chart);
+        onZoom([from, to]);
+      }],
+    },
+  };
+}
+
+function tickText(value, unit, ticks) {
+  if (unit === "share") return `${(value * 100).toFixed(ticks.length > 1 && ticks[1] - ticks[0] < 0.00999 ? 1 : 0)}%`;
+  return unit === "latency" && value === 0 ? "0" : valueText(value, unit);
+}
+
+function yRange(chart, low, high) {
+  const all = [low, high];
+  if (chart.level) all.push(chart.level.y, chart.level.low ?? chart.level.y, chart.level.high ?? chart.level.y);
+  if (chart.from_zero) all.push(0);
+  const known = all.filter((v) => v !== null && Number.isFinite(v));
+  if (known.length === 0) return [0, 1];
+  const [bottom, top] = [Math.min(...known), Math.max(...known)];
+  const pad = (top - bottom) * 0.08 || Math.abs(top) * 0.1 || 1;
+  return [chart.from_zero && bottom === 0 ? 0 : bottom - pad, top + pad];
+}
+
+async function draw(figure) {
+  const holder = figure.querySelector(".live");
+  const chart = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
+  if (chart.x.length === 0) return;
+  library ??= import(document.getElementById("uplot").href);
+  const { default: UPlot } = await library;
+  figure.classList.add("drawn");
+  drawn.get(figure)?.destroy();
+  const readout = figure.querySelector(".readout") ?? Object.assign(document.createElement("p"), { className: "readout" });
+  holder.after(readout);
+  const show = async (range) => {
+    const shown = range && !chart.is_time ? await detail(chart, range) : chart;
+    drawn.get(figure)?.destroy();
+    const plot = new UPlot(options(shown, holder, readout, (next) => { keepZoom(chart.id, next); show(next); }), columns(shown), holder);
+    drawn.set(figure, plot);
+    if (range) plot.setScale("x", { min: range[0] / scaled(chart), max: range[1] / scaled(chart) });
+    plot.over.addEventListener("dblclick", () => { keepZoom(chart.id, null); show(null); });
+    resize.observe(holder);
+  };
+  await show(zoomOf(chart.id));
+}
+
+const resize = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const plot = drawn.get(target.closest("[data-chart]"));
+    const width = Math.max(240, target.clientWidth);
+    if (plot && target.clientWidth && Math.abs(plot.width - width) > 1) plot.setSize({ width, height: plot.height });
+  }
+});
+
+function drawAll(isForced) {
+  for (const figure of drawn.keys()) if (!figure.isConnected) { drawn.get(figure).destroy(); drawn.delete(figure); }
+  for (const figure of document.querySelectorAll("[data-chart]")) if (isForced || !drawn.has(figure)) draw(figure);
+}
+
+drawAll(false);
+document.addEventListener("holdfast:changed", () => drawAll(false));
+document.addEventListener("holdfast:theme", () => drawAll(true));
