@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     inference.add_argument("--server", default="http://127.0.0.1:5000")
     inference.add_argument("--data", type=Path, default=Path("holdfast-data") / "inference")
     inference.add_argument("--supervised", action="store_true")
+    fold = processes.add_parser("fold", help="one pass over the monitoring buckets, for the worker")
+    fold.add_argument("--data", type=Path, required=True)
     return parser
 
 

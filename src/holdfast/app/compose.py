@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -11,23 +10,20 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from holdfast.app.services import Services
 from holdfast.audit import pages as audit_pages
 from holdfast.audit import routes as audit_routes
-from holdfast.audit.service import AuditLog
 from holdfast.identity import routes as identity_routes
 from holdfast.identity.records import PUBLIC
 from holdfast.identity.service import Identity, ensure_admin_token, may
-from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.errors import Unavailable
+from holdfast.predictions import routes as predictions_routes
 from holdfast.registry import pages as registry_pages
 from holdfast.registry import routes as registry_routes
-from holdfast.registry.service import Registry
+from holdfast.serving import routes as serving_routes
 from holdfast.settings import Settings
-from holdfast.storage import Objects, Storage
 from holdfast.tracking import pages as tracking_pages
 from holdfast.tracking import routes as tracking_routes
-from holdfast.tracking.models import LoggedModels
-from holdfast.tracking.service import Tracking
 from holdfast.version import __version__
 from holdfast.web import Call, Page, Raw, Route
 from holdfast.web.dispatch import Door
@@ -43,26 +39,13 @@ MLFLOW_VERSION = "3.17.2"
 _ROOMS_WITH_PAGES = ("audit", "tracking", "registry", "overview")
 
 
-class Composition:
-    """The services of one process over one data folder."""
+class Composition(Services):
+    """The services of the control plane: those over the data folder, and its own of the web."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.clock = SystemClock()
-        self.closing = threading.Event()
-        self.storage = Storage(settings.database)
-        self.objects = Objects(settings.objects)
+        super().__init__(settings)
         self.identity = Identity(ensure_admin_token(settings.data / "admin.token"))
         self.metrics = Metrics()
-        self.audit = AuditLog(self.storage)
-        self.tracking = Tracking(self.storage, self.objects)
-        self.models = LoggedModels(self.storage, self.objects)
-        self.registry = Registry(self.storage, self.objects, self.models)
-
-    def close(self) -> None:
-        """Finish what is queued, then close the stores."""
-        self.closing.set()
-        self.storage.close()
 
 
 def all_routes(composition: Composition) -> list[Route]:
@@ -73,6 +56,8 @@ def all_routes(composition: Composition) -> list[Route]:
         *identity_routes.routes(c.identity),
         *tracking_routes.routes(c.tracking, c.models, c.objects),
         *registry_routes.routes(c.registry, c.objects),
+        *predictions_routes.routes(c.predictions),
+        *serving_routes.routes(c.serving),
     ]
     return [*_operations(c, declared), *declared, *_pages(c)]
 

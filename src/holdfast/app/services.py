@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from holdfast.audit.service import AuditLog
 from holdfast.jobs.local import LocalExecutor
 from holdfast.kernel.clock import SystemClock
-from holdfast.monitoring.service import Monitor
 from holdfast.predictions.service import Predictions
 from holdfast.registry.service import Registry
+from holdfast.serving.service import Serving
 from holdfast.settings import Settings
 from holdfast.storage import Objects, Storage
 from holdfast.tracking.models import LoggedModels
@@ -25,6 +26,7 @@ class Services:
         self.settings = settings
         self.data = settings.data
         self.clock = SystemClock()
+        self.closing = threading.Event()
         self.storage = Storage(settings.database)
         self.objects = Objects(settings.objects)
         # Open mode is a single user's server on loopback, where a machine without bubblewrap may still work.
@@ -34,10 +36,13 @@ class Services:
         self.models = LoggedModels(self.storage, self.objects)
         self.registry = Registry(self.storage, self.objects, self.models)
         self.predictions = Predictions(self.storage, self.objects)
-        self.monitor = Monitor(self.storage, self.objects, self.predictions, self.registry, self.clock)
+        self.serving = Serving(
+            self.storage, self.objects, self.registry, settings.keys / "serving.key", self.closing
+        )
 
     def close(self) -> None:
         """Finish what is queued, then close the stores."""
+        self.closing.set()
         self.storage.close()
 
 

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     services = open_services(options.data.absolute())
     owner = new_id("w")
     tasks = [
-        _Task("prepare", lambda: prepare_pending(services, owner, stop)),
+        _Task("prepare", lambda: _prepare(services, owner, stop)),
         _Task("compact", lambda: _compact(services, owner)),
         _Task("fold", lambda: _fold(services)),
         _Task("clean", lambda: _clean(services), every_s=_CLEAN_EVERY_S),
@@ -77,6 +77,11 @@ class _Task:
                 fields = {"task": self.name, "retry_in_s": pause}
                 _log.error("task fault", exc_info=error, extra={"fields": fields})
             stop.wait(pause)
+
+
+def _prepare(services: Services, owner: str, stop: threading.Event) -> None:
+    prepare_pending(services, owner, stop)
+    services.serving.activate_prepared(services.clock.now_ms())
 
 
 def _compact(services: Services, owner: str) -> None:

@@ -44,6 +44,50 @@ def upgrade() -> None:
     sa.Column('hash', sa.LargeBinary(), nullable=False),
     sa.PrimaryKeyConstraint('level', 'idx', name=op.f('pk_audit_node'))
     )
+    op.create_table('deployment',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('deployment_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint', sa.String(length=63), nullable=False),
+    sa.Column('model', sa.String(length=256), nullable=False),
+    sa.Column('version', sa.BigInteger(), nullable=False),
+    sa.Column('deployable_digest', sa.String(length=64), nullable=True),
+    sa.Column('runtime', sa.String(length=16), nullable=True),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('deployed', sa.Text(), nullable=False),
+    sa.Column('requested_at', sa.BigInteger(), nullable=False),
+    sa.Column('activated_at', sa.BigInteger(), nullable=True),
+    sa.PrimaryKeyConstraint('workspace_id', 'deployment_id', name=op.f('pk_deployment'))
+    )
+    op.create_index('ix_deployment_endpoint_id_state', 'deployment', ['workspace_id', 'endpoint_id', 'state'], unique=False)
+    op.create_index('ix_deployment_state', 'deployment', ['state'], unique=False)
+    op.create_table('endpoint',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=63), nullable=False),
+    sa.Column('name_key', sa.String(length=64), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('clock', sa.String(length=8), nullable=False),
+    sa.Column('window', sa.String(length=8), nullable=False),
+    sa.Column('task', sa.String(length=16), nullable=False),
+    sa.Column('target', sa.String(length=500), nullable=False),
+    sa.Column('positive', sa.String(length=256), nullable=True),
+    sa.Column('classes', sa.Text(), nullable=False),
+    sa.Column('model', sa.String(length=256), nullable=False),
+    sa.Column('version', sa.BigInteger(), nullable=True),
+    sa.Column('deployable_digest', sa.String(length=64), nullable=True),
+    sa.Column('live_version', sa.BigInteger(), nullable=True),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('signature', sa.Text(), nullable=True),
+    sa.Column('reference', sa.Text(), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', 'endpoint_id', name=op.f('pk_endpoint')),
+    sa.UniqueConstraint('workspace_id', 'name_key', name=op.f('uq_endpoint_workspace_id_name_key'))
+    )
     op.create_table('experiment',
     sa.Column('experiment_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('workspace_id', sa.String(length=64), nullable=False),
@@ -53,6 +97,19 @@ def upgrade() -> None:
     sa.UniqueConstraint('workspace_id', 'name', name=op.f('uq_experiment_workspace_id_name')),
     sqlite_autoincrement=True
     )
+    op.create_table('label_batch',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('seq', sa.BigInteger(), nullable=False),
+    sa.Column('batch_id', sa.String(length=64), nullable=False),
+    sa.Column('sha256', sa.String(length=64), nullable=False),
+    sa.Column('rows', sa.BigInteger(), nullable=False),
+    sa.Column('received_at', sa.BigInteger(), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('matched', sa.BigInteger(), nullable=True),
+    sa.PrimaryKeyConstraint('workspace_id', 'endpoint_id', 'seq', name=op.f('pk_label_batch'))
+    )
+    op.create_index('ix_label_batch_state', 'label_batch', ['state', 'endpoint_id'], unique=False)
     op.create_table('logged_model',
     sa.Column('model_no', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('workspace_id', sa.String(length=64), nullable=False),
@@ -135,12 +192,47 @@ def upgrade() -> None:
     )
     op.create_index('ix_model_version_status', 'model_version', ['status'], unique=False)
     op.create_index('ix_model_version_workspace_id_run_id', 'model_version', ['workspace_id', 'run_id'], unique=False)
+    op.create_table('prediction_change',
+    sa.Column('change_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('first_day', sa.BigInteger(), nullable=False),
+    sa.Column('last_day', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('change_id', name=op.f('pk_prediction_change')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_prediction_change_endpoint_id_change_id', 'prediction_change', ['workspace_id', 'endpoint_id', 'change_id'], unique=False)
+    op.create_table('prediction_segment',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('replica', sa.String(length=64), nullable=False),
+    sa.Column('boot', sa.String(length=64), nullable=False),
+    sa.Column('seq', sa.BigInteger(), nullable=False),
+    sa.Column('sha256', sa.String(length=64), nullable=False),
+    sa.Column('size', sa.BigInteger(), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('received_at', sa.BigInteger(), nullable=False),
+    sa.Column('rows', sa.BigInteger(), nullable=False),
+    sa.Column('damage', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', 'endpoint_id', 'replica', 'boot', 'seq', name=op.f('pk_prediction_segment'))
+    )
+    op.create_index('ix_prediction_segment_state', 'prediction_segment', ['state', 'endpoint_id'], unique=False)
     op.create_table('registered_model',
     sa.Column('workspace_id', sa.String(length=64), nullable=False),
     sa.Column('name', sa.String(length=250), nullable=False),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Column('last_version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('workspace_id', 'name', name=op.f('pk_registered_model'))
+    )
+    op.create_table('replica',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('replica', sa.String(length=64), nullable=False),
+    sa.Column('url', sa.String(length=500), nullable=False),
+    sa.Column('generation', sa.BigInteger(), nullable=False),
+    sa.Column('status', sa.String(length=32), nullable=False),
+    sa.Column('endpoints', sa.Text(), nullable=False),
+    sa.Column('seen_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', 'replica', name=op.f('pk_replica'))
     )
     op.create_table('run',
     sa.Column('run_no', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
@@ -176,6 +268,11 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('workspace_id', 'run_no', 'key_id', name=op.f('pk_run_tag'))
     )
     op.create_index('ix_run_tag_workspace_id_key_id_run_no', 'run_tag', ['workspace_id', 'key_id', 'run_no'], unique=False)
+    op.create_table('serving_generation',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('generation', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', name=op.f('pk_serving_generation'))
+    )
     op.create_table('tree_file',
     sa.Column('workspace_id', sa.String(length=64), nullable=False),
     sa.Column('owner_kind', sa.String(length=32), nullable=False),
