@@ -1,7 +1,8 @@
 """Canonical JSON: one byte string per value, so that a digest of it means something.
 
-A subset of RFC 8785 (JCS): objects sorted by key, no white space, UTF-8, shortest escapes. Numbers are
-integers within ±(2^53 - 1) or strings; floats are refused, because their text is where implementations differ.
+A subset of RFC 8785 (JCS): objects sorted by key (in UTF-16 code units), no white space, UTF-8, shortest
+escapes. Numbers are integers within ±(2^53 - 1) or strings; floats are refused, because their text is where
+implementations differ.
 """
 
 from __future__ import annotations
@@ -14,31 +15,41 @@ from holdfast.kernel.errors import InvalidInput
 __all__ = ["canonical_json"]
 
 _SAFE = 2**53 - 1
+_DEEPEST = 100
 
 
 def canonical_json(value: Any) -> bytes:
     """The canonical bytes of `value` (dict with text keys, list, text, int, bool, None).
 
-    Raises InvalidInput on floats, on integers beyond ±(2^53 - 1), on keys that are not text.
+    Raises InvalidInput on floats, on integers beyond ±(2^53 - 1), on keys that are not text, on text that is
+    not valid Unicode, and on values nested deeper than 100.
     """
-    _check(value)
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
-    return text.encode("utf-8")
+    text = json.dumps(_ordered(value, 0), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidInput("A text holds half of a surrogate pair, which has no UTF-8 form.") from None
 
 
-def _check(value: Any) -> None:
+def _ordered(value: Any, depth: int) -> Any:
+    """The value with its objects' keys in order, checked on the way."""
+    if depth > _DEEPEST:
+        raise InvalidInput(f"The value is nested deeper than {_DEEPEST}.")
     if value is None or isinstance(value, (str, bool)):
-        return
+        return value
     if isinstance(value, int):
         if not -_SAFE <= value <= _SAFE:
             raise InvalidInput(f"The integer {value} is beyond ±(2^53 - 1).", hint="Write it as text.")
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _check(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_ordered(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        for key in value:
             if not isinstance(key, str):
                 raise InvalidInput(f"The key {key!r} of an object is not text.")
-            _check(item)
-    else:
-        raise InvalidInput(f"A {type(value).__name__} has no canonical JSON form.", hint="Write it as text.")
+        return {key: _ordered(value[key], depth + 1) for key in sorted(value, key=_utf16)}
+    raise InvalidInput(f"A {type(value).__name__} has no canonical JSON form.", hint="Write it as text.")
+
+
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-be", "surrogatepass")

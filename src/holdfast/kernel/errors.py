@@ -163,9 +163,13 @@ def error_from_wire(body: Mapping[str, Any], status: int = 500) -> HoldfastError
     by_code = {cls.code: cls for cls in error_classes()}
     cls = by_code.get(str(inner.get("code")), HoldfastError)
     error = (
-        PolicyRefused(message, unmet=[str(rule) for rule in details.get("unmet", [])], hint=hint)
+        PolicyRefused(message, unmet=_rules(details.get("unmet")), hint=hint)
         if cls is PolicyRefused
         else cls(message, hint=hint, details=details)
     )
     error.request_id = str(inner.get("request_id", ""))
     return error
+
+
+def _rules(unmet: object) -> list[str]:
+    return [str(rule) for rule in unmet] if isinstance(unmet, (list, tuple)) else []

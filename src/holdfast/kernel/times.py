@@ -21,6 +21,8 @@ _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS  # 1970-01-05, the first Monday of the epoch
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LOW, _HIGH = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999
+_DIGITS = re.compile(r"-?[0-9]{5,20}")
+_BASIC_DATE = re.compile(r"[0-9]{8}")
 _SIZES = {
     "5min": 5,
     "10min": 10,
@@ -37,15 +39,15 @@ _DAYS = re.compile(r"([1-9][0-9]{0,2})(d|w)")
 
 def iso(ms: int) -> str:
     """ISO 8601 in UTC with `Z`, milliseconds only where there are any."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{moment.microsecond // 1000:03d}Z" if moment.microsecond else f"{text}Z"
+    moment = (_EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds") + "Z"
 
 
 def parse_time(value: Any, name: str = "time") -> int:
     """Milliseconds since the epoch, UTC, from an ISO 8601 text (without zone read as UTC) or a number of ms.
 
-    Raises InvalidInput naming `name` and the value: not a time, or outside the years 1 to 9999.
+    A text of digits is ms, but eight of them are a date (20130601). Raises InvalidInput naming `name` and the
+    value: not a time, or outside the years 1 to 9999.
     """
     if isinstance(value, bool) or value is None:
         raise _not_a_time(value, name)
@@ -54,7 +56,7 @@ def parse_time(value: Any, name: str = "time") -> int:
             raise _not_a_time(value, name)
         return int(value)
     text = str(value).strip()
-    if re.fullmatch(r"-?[0-9]{5,}", text):
+    if _DIGITS.fullmatch(text) and not _BASIC_DATE.fullmatch(text):
         return parse_time(int(text), name)
     try:
         moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
@@ -62,7 +64,10 @@ def parse_time(value: Any, name: str = "time") -> int:
         raise _not_a_time(value, name) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+    if not _LOW <= ms <= _HIGH:
+        raise _not_a_time(value, name)
+    return ms
 
 
 def _not_a_time(value: Any, name: str) -> InvalidInput:
@@ -103,6 +108,8 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def _month_start(months: int) -> int:
+    if months >= 10_000 * 12:
+        return _HIGH + 1
     moment = datetime(months // 12, months % 12 + 1, 1, tzinfo=timezone.utc)
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
