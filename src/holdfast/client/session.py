@@ -66,6 +66,8 @@ def init(
                 f"The run {_session.run.run_id} is active, so the server cannot change.",
                 hint="Call finish_run() first.",
             )
+        if _session.client is not None:
+            _session.client.close()
         _session.client = Client(url, token=token, workspace=workspace)
         _session.experiment = experiment
         return _session.client

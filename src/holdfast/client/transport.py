@@ -112,6 +112,10 @@ class HttpTransport:
         for connection, _ in idle:
             connection.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_idle"):
+            self.close()
+
     def _checkout(self) -> http.client.HTTPConnection:
         with self._lock:
             if self._pid != os.getpid():  # forked: the sockets belong to the parent

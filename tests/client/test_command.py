@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from holdfast.client import Client
+from holdfast.client.command import record_command
+from holdfast.client.git import code_state
+from holdfast.kernel.errors import InvalidInput
+
+
+@pytest.fixture
+def recording(plane, run_document, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("packages.txt", "code.diff", "output.log"):
+        plane.on(f"PUT /api/v1/runs/r1/artifacts/{name}", (200, {}))
+    plane.on("POST /api/v1/runs", (200, run_document))
+    plane.on("POST /api/v1/runs/r1/finish", (200, {**run_document, "status": "finished"}))
+    return plane
+
+
+def _artifact(plane, name: str) -> str:
+    (body,) = plane.bodies(f"PUT /api/v1/runs/r1/artifacts/{name}")
+    return body.decode()
+
+
+def _end(plane) -> dict:
+    return json.loads(plane.bodies("POST /api/v1/runs/r1/finish")[0])
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_output_packages_and_end_are_recorded(recording, client: Client, capfdbinary) -> None:
+    code = "import os, sys; print(os.environ['HOLDFAST_RUN_ID']); print('oh', file=sys.stderr)"
+    result = record_command(client, [sys.executable, "-c", code], experiment="e", name="n")
+    assert result.exit_code == 0 and _end(recording) == {"status": "finished", "exit_code": 0}
+    assert sorted(_artifact(recording, "output.log").split()) == ["oh", "r1"]
+    assert any(line.startswith("pytest==") for line in _artifact(recording, "packages.txt").splitlines())
+    created = json.loads(recording.bodies("POST /api/v1/runs")[0])
+    assert (created["experiment"], created["name"]) == ("e", "n")
+    assert created["recipe"]["command"] == [sys.executable, "-c", code]
+    assert created["recipe"]["cwd"] == os.getcwd()  # noqa: PTH109
+    assert created["recipe"]["python"] == sys.version.split()[0]
+    out, err = capfdbinary.readouterr()
+    assert out == b"r1\n" and err == b"oh\n"
+
+
+def test_the_exit_code_is_the_commands(recording, client: Client) -> None:
+    assert record_command(client, ["sh", "-c", "exit 7"]).exit_code == 7
+    assert _end(recording) == {"status": "failed", "exit_code": 7}
+
+
+def test_a_signal_is_passed_on_and_recorded(recording, client: Client) -> None:
+    started = threading.Event()
+
+    def interrupt() -> None:
+        started.wait(10)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    recording.routes["PUT /api/v1/runs/r1/artifacts/packages.txt"] = lambda _: (200, {})
+    script = "trap 'echo got it; exit 3' TERM; echo ready >&2; kill -USR1 $PPID; while :; do sleep 0.01; done"
+    before = signal.signal(signal.SIGUSR1, lambda *_: started.set())
+    try:
+        assert record_command(client, ["sh", "-c", script]).exit_code == 3
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        helper.join()
+    assert "got it" in _artifact(recording, "output.log")
+
+
+def test_a_command_killed_by_a_signal(recording, client: Client) -> None:
+    assert record_command(client, ["sh", "-c", "kill -9 $$"]).exit_code == 137
+    assert _end(recording) == {"status": "killed", "exit_code": 137}
+
+
+def test_an_unknown_command_makes_no_run(recording, client: Client) -> None:
+    with pytest.raises(InvalidInput, match="no command 'nosuchcommand'"):
+        record_command(client, ["nosuchcommand"])
+    assert not recording.seen
+
+
+def test_a_server_that_went_away_is_told(recording, client: Client, capsys) -> None:
+    recording.on(
+        "PUT /api/v1/runs/r1/artifacts/output.log", (400, {"error": {"code": "conflict", "message": "No."}})
+    )
+    assert record_command(client, ["true"], echo=False).exit_code == 1
+    assert "r1 was not recorded" in capsys.readouterr().err
+
+
+def test_code_that_differs_from_its_commit_is_kept_with_new_files(recording, client: Client) -> None:
+    _git("init", "-q")
+    Path("a.txt").write_text("one\n")
+    Path(".gitignore").write_text("ignored\n")
+    _git("add", ".")
+    _git("commit", "-q", "-m", "first")
+    clean = code_state(Path.cwd())
+    assert clean is not None and (clean.commit, clean.dirty, clean.diff) == (
+        _git("rev-parse", "HEAD"),
+        False,
+        b"",
+    )
+
+    Path("a.txt").write_text("two\n")
+    Path("new.txt").write_text("new\n")
+    Path("ignored").write_text("x\n")
+    record_command(client, ["true"], echo=False)
+    recipe = json.loads(recording.bodies("POST /api/v1/runs")[0])["recipe"]
+    assert (recipe["git_commit"], recipe["git_dirty"], recipe["git_diff_artifact"]) == (
+        clean.commit, True, "code.diff",
+    )  # fmt: skip
+    diff = _artifact(recording, "code.diff")
+    assert "+two" in diff and "+new" in diff and "ignored" not in diff
+    assert _git("status", "--porcelain").splitlines() == ["M a.txt", "?? new.txt"]
+
+    _git("stash", "-q", "-u")
+    Path("code.diff").write_text(diff)
+    _git("apply", "code.diff")
+    assert Path("new.txt").read_text() == "new\n"
+
+
+def test_no_git_no_code(tmp_path: Path) -> None:
+    assert code_state(tmp_path) is None
