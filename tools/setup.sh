@@ -33,5 +33,5 @@ pins = re.split(r"\n(?=\S)", Path("constraints.txt").read_text())
 print(next(pin for pin in pins if pin.startswith("uv==")))
 PY
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r "$venv/uv.txt"
-"$venv/bin/uv" pip install -q --python "$venv/bin/python" --require-hashes -r constraints.txt
+"$venv/bin/uv" pip install -q --compile-bytecode --python "$venv/bin/python" --require-hashes -r constraints.txt
 "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation -e .

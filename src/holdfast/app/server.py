@@ -6,10 +6,11 @@ import argparse
 import errno
 import gc
 import logging
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import msgspec
@@ -86,11 +87,21 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Tells the waiting long polls at once when a signal asks the server to end."""
+    """Ends with exit code 0 on SIGTERM and Ctrl-C, and tells the waiting long polls at once."""
 
     def __init__(self, config: uvicorn.Config, composition: Composition) -> None:
         super().__init__(config)
         self._composition = composition
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals without raising them again afterwards, as uvicorn does by itself."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._composition.closing.set()
