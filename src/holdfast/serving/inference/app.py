@@ -1,0 +1,318 @@
+"""The inference server's ASGI application: a bare callable, since each layer costs as much as a prediction.
+
+One request: find the endpoint by path, read the body, decode, check, predict, append to the log, answer. Small
+requests to a model in this process run on the event loop; everything else in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from holdfast.kernel.clock import Clock
+from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound, PayloadTooLarge, Unavailable
+from holdfast.kernel.ids import uuid7
+from holdfast.predictions.segments import Batch, Failure
+from holdfast.serving.inference import invocations, v2
+from holdfast.serving.inference.endpoints import Endpoint, Endpoints
+from holdfast.serving.inference.guard import check_host, check_json, check_origin
+from holdfast.serving.inference.metrics import expose
+from holdfast.serving.inference.model import Model
+from holdfast.serving.inference.rows import Rows
+
+__all__ = ["InferenceApp"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Gauges = Callable[[], list[tuple[str, str, float]]]
+
+_log = logging.getLogger("holdfast.inference")
+_SMALL_BODY = 32 * 1024
+_MOST_REASON = 300
+_MOST_HOSTS = 64
+_REQUEST_ID = b"x-holdfast-request-id"
+_JSON = (b"content-type", b"application/json")
+
+
+class _Disconnected(Exception):
+    """The client went away before its body was complete; nobody waits for an answer."""
+
+
+class _Request(msgspec.Struct):
+    """An inference request on its way; model, body and rows come in turn. `form` is `v2` or `invocations`."""
+
+    endpoint: Endpoint
+    form: str
+    request_id: str
+    started: float
+    model: Model | None = None
+    body: bytes = b""
+    rows: Rows | None = None
+
+
+class InferenceApp:
+    """Routes, limits and the path of a prediction. `gauges` gives the process's own figures for /metrics."""
+
+    def __init__(self, endpoints: Endpoints, clock: Clock, body_bytes: int, gauges: Gauges) -> None:
+        self._endpoints = endpoints
+        self._clock = clock
+        self._body_bytes = body_bytes
+        self._gauges = gauges
+        self._known_hosts: set[str] = set()
+        self.log_failures = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"This server speaks HTTP, not {scope['type']}.")
+        request_id = uuid7()
+        try:
+            status, body, headers = await self._route(scope, receive, request_id)
+        except _Disconnected:
+            return
+        except HoldfastError as error:
+            status, body, headers = _error_answer(error, request_id)
+        head = [*headers, (b"content-length", b"%d" % len(body)), (_REQUEST_ID, request_id.encode())]
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _route(self, scope: Scope, receive: Receive, request_id: str) -> tuple[int, bytes, list[Any]]:
+        headers = dict(scope["headers"])
+        netloc = headers.get(b"host", b"").decode("latin-1")
+        if netloc not in self._known_hosts:
+            check_host(netloc)
+            if len(self._known_hosts) < _MOST_HOSTS:
+                self._known_hosts.add(netloc)
+        if scope["method"] == "POST":
+            origin = headers.get(b"origin")
+            if origin is not None:
+                check_origin(origin.decode("latin-1"), netloc)
+            endpoint, version, form = self._infer_target(scope["path"])
+            return 200, await self._infer(endpoint, version, form, headers, receive, request_id), [_JSON]
+        if scope["method"] not in ("GET", "HEAD"):
+            raise InvalidInput(
+                f"The method {scope['method'][:20]!r} is not used here.", hint="Use GET or POST."
+            )
+        return self._read(scope["path"])
+
+    # Inference
+
+    def _infer_target(self, path: str) -> tuple[Endpoint, str | None, str]:
+        """(endpoint, version asked for, wire form) of a path to POST to. Raises NotFound."""
+        parts = path.split("/")
+        if len(parts) == 5 and parts[1] == "v2" and parts[2] == "models" and parts[4] == "infer":
+            return self._endpoint(parts[3]), None, "v2"
+        if (
+            len(parts) == 7
+            and parts[1:3] == ["v2", "models"]
+            and parts[4] == "versions"
+            and parts[6] == "infer"
+        ):
+            return self._endpoint(parts[3]), parts[5], "v2"
+        if len(parts) == 3 and parts[1] == "invocations":
+            return self._endpoint(parts[2]), None, "invocations"
+        raise NotFound(
+            f"There is nothing to POST to at {path[:120]!r}.",
+            hint="Use /v2/models/ENDPOINT/infer or /invocations/ENDPOINT.",
+        )
+
+    def _endpoint(self, name: str) -> Endpoint:
+        found = self._endpoints.by_name.get(name)
+        if found is None:
+            names = ", ".join(sorted(self._endpoints.by_name)[:20])
+            raise NotFound(
+                f"There is no endpoint {unquote(name)[:80]!r} here.",
+                hint=f"There are: {names}."
+                if names
+                else "Deploy a model first: holdfast deploy MODEL --endpoint NAME.",
+            )
+        return found
+
+    async def _infer(
+        self,
+        endpoint: Endpoint,
+        version: str | None,
+        form: str,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        request_id: str,
+    ) -> bytes:
+        """The answer's body; every failure of a known endpoint is logged as a row without a prediction."""
+        request = _Request(endpoint, form, request_id, time.perf_counter())
+        try:
+            check_json(headers.get(b"content-type", b"").decode("latin-1"))
+            request.body = await self._body(headers, receive)
+            request.started = time.perf_counter()
+            model = request.model = endpoint.ready_model(version)
+            model.busy += 1
+            try:
+                rows, batch, answer = await self._predict(request, model)
+                endpoint.writer.append(batch, batch.logged_at, model.schema)
+            finally:
+                self._endpoints.release(model)
+        except HoldfastError as error:
+            self._record_failure(request, error)
+            raise
+        except _Disconnected:
+            raise
+        except Exception as error:
+            _log.exception("inference failed", extra={"fields": {"request_id": request_id}})
+            failure = HoldfastError("The prediction failed for a reason that is in the server's log.")
+            self._record_failure(request, failure)
+            raise failure from error
+        latest = _latest(rows)
+        if latest is not None:
+            endpoint.last_event_time = max(latest, endpoint.last_event_time or latest)
+        endpoint.figures.observe(200, rows.count, time.perf_counter() - request.started)
+        return answer
+
+    async def _predict(self, request: _Request, model: Model) -> tuple[Rows, Batch, bytes]:
+        if model.is_inline and len(request.body) <= _SMALL_BODY:
+            return self._compute(request, model)
+        return await asyncio.get_running_loop().run_in_executor(None, self._compute, request, model)
+
+    def _compute(self, request: _Request, model: Model) -> tuple[Rows, Batch, bytes]:
+        """Decode, check, predict and encode: the rows, their log record, the answer. In the loop or in a thread."""
+        name, request_id = request.endpoint.desired.name, request.request_id
+        if request.form == "v2":
+            rows, asked = v2.decode(request.body, model.deployable.signature)
+            request.rows = rows
+            outputs, columns = model.predict(rows)
+            answer = v2.encode(
+                asked, model.deployable, outputs, endpoint=name, version=model.version, request_id=request_id
+            )
+        else:
+            rows = request.rows = invocations.decode(request.body, model.deployable.signature)
+            outputs, columns = model.predict(rows)
+            answer = invocations.encode(outputs)
+        batch = model.record(rows, columns, outputs, request_id, request.started, self._clock.now_ms())
+        return rows, batch, answer
+
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        stated = headers.get(b"content-length", b"0")
+        if stated.isdigit() and int(stated) > self._body_bytes:
+            raise self._too_large()
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+        parts = [body]
+        size = len(body)
+        while message.get("more_body", False):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Disconnected
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._body_bytes:
+                raise self._too_large()
+        return b"".join(parts)
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"The body is larger than the limit of {self._body_bytes} bytes.",
+            hint="Send fewer rows per request.",
+        )
+
+    def _record_failure(self, request: _Request, error: HoldfastError) -> None:
+        """Log a request that got no prediction."""
+        endpoint, now_ms = request.endpoint, self._clock.now_ms()
+        seconds = time.perf_counter() - request.started
+        endpoint.figures.observe(error.status, 0, seconds)
+        event_time = self._failure_time(endpoint, request.rows, now_ms)
+        if event_time is None:
+            return
+        failure = Failure(
+            request_id=request.request_id,
+            logged_at=now_ms,
+            latency_us=int(seconds * 1e6),
+            status=error.status,
+            version=None if request.model is None else request.model.desired.version,
+            event_time=event_time,
+            reason=str(error)[:_MOST_REASON],
+        )
+        try:
+            endpoint.writer.append(failure, now_ms)
+        except Unavailable:
+            self.log_failures += 1
+            _log.exception(
+                "a failed request could not be logged", extra={"fields": {"request_id": request.request_id}}
+            )
+
+    @staticmethod
+    def _failure_time(endpoint: Endpoint, rows: Rows | None, now_ms: int) -> int | None:
+        """The event time of a failed request, which must never move an event clock forward; None: it has no place."""
+        asked = None if rows is None else _latest(rows)
+        if endpoint.desired.clock != "event":
+            return now_ms if asked is None else asked
+        seen = endpoint.last_event_time
+        return seen if asked is None or seen is None else min(asked, seen)
+
+    # Reading
+
+    def _read(self, path: str) -> tuple[int, bytes, list[Any]]:
+        if path == "/metrics":
+            return 200, self._metrics(), [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+        return 200, msgspec.json.encode(self._read_json(path)), [_JSON]
+
+    def _read_json(self, path: str) -> Any:
+        parts = path.rstrip("/").split("/")[1:]
+        match parts:
+            case ["v2"]:
+                return v2.server_metadata()
+            case ["v2", "health", "live"]:
+                return {"live": True}
+            case ["v2", "health", "ready"]:
+                if not self._endpoints.is_ready():
+                    raise Unavailable("The desired state is not known or its models are still loading.")
+                return {"ready": True}
+            case ["v2", "models", name]:
+                return self._metadata(name, None)
+            case ["v2", "models", name, "versions", version]:
+                return self._metadata(name, version)
+            case ["v2", "models", name, "ready"]:
+                return self._ready(name, None)
+            case ["v2", "models", name, "versions", version, "ready"]:
+                return self._ready(name, version)
+        raise NotFound(
+            f"There is nothing at {path[:120]!r}.", hint="Use /v2, /v2/models/ENDPOINT or /metrics."
+        )
+
+    def _metadata(self, name: str, version: str | None) -> dict[str, Any]:
+        model = self._endpoint(name).ready_model(version)
+        return v2.model_metadata(name, model.version, model.deployable)
+
+    def _ready(self, name: str, version: str | None) -> dict[str, Any]:
+        model = self._endpoint(name).ready_model(version)
+        return {"name": name, "version": model.version, "ready": True}
+
+    def _metrics(self) -> bytes:
+        held = self._endpoints.by_name
+        figures = {name: endpoint.figures for name, endpoint in held.items()}
+        return expose(
+            figures, self._gauges(), {name: endpoint.state == "live" for name, endpoint in held.items()}
+        )
+
+
+def _latest(rows: Rows) -> int | None:
+    """The latest event time that the caller gave."""
+    return (
+        None
+        if rows.event_times is None
+        else max((at for at in rows.event_times if at is not None), default=None)
+    )
+
+
+def _error_answer(error: HoldfastError, request_id: str) -> tuple[int, bytes, list[Any]]:
+    headers = [_JSON]
+    if isinstance(error, Unavailable):
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+    return error.status, msgspec.json.encode(error.to_wire(request_id), enc_hook=str), headers

@@ -1,0 +1,103 @@
+"""Deploying over HTTP, and the plane that inference servers use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from holdfast.kernel.errors import InvalidInput, NotFound
+from holdfast.kernel.paging import Items
+from holdfast.predictions.records import Endpoint
+from holdfast.serving.records import Deployment, DeployRequest, Heartbeat, Replica, ServingStatus, SignedState
+from holdfast.serving.service import Serving
+from holdfast.web import Call, Route, Stream
+
+__all__ = ["routes"]
+
+_BLOCK = 1 << 20
+
+
+def routes(serving: Serving) -> list[Route]:
+    """The routes of this room; reading endpoints is `predictions`'."""
+
+    def deploy(call: Call) -> Endpoint:
+        return serving.deploy(call.caller, call.body)
+
+    def delete(call: Call) -> None:
+        serving.delete(call.caller, call.path["name"])
+
+    def deployments(call: Call) -> Items[Deployment]:
+        return Items(serving.list_deployments(call.caller, call.path["name"]))
+
+    def desired_state(call: Call) -> SignedState:
+        after = _number(call.query.get("after", "0"), "after")
+        return serving.desired_state(
+            call.caller, after, float(_number(call.query.get("wait_s", "0"), "wait_s"))
+        )
+
+    def file(call: Call) -> Stream:
+        path = serving.open_file(call.caller, call.path["sha256"])
+        return Stream(_blocks(path), headers={"content-length": str(path.stat().st_size)})
+
+    def report(call: Call) -> Replica:
+        return serving.report(call.caller, call.path["replica"], call.body)
+
+    def status(call: Call) -> ServingStatus:
+        return serving.status(call.caller)
+
+    endpoints, plane = "/api/v1/endpoints", "/api/v1/serving"
+    return [
+        Route(
+            "POST",
+            endpoints,
+            deploy,
+            "serving:write",
+            DeployRequest,
+            "Deploy a model version",
+            result=Endpoint,
+        ),
+        Route("DELETE", endpoints + "/{name}", delete, "serving:write", summary="Stop serving an endpoint"),
+        Route(
+            "GET",
+            endpoints + "/{name}/deployments",
+            deployments,
+            "serving:read",
+            summary="What was deployed at an endpoint",
+            result=Items[Deployment],
+        ),
+        Route("GET", plane, status, "serving:read", summary="Where inference answers", result=ServingStatus),
+        Route(
+            "GET",
+            plane + "/desired-state",
+            desired_state,
+            "serving:read",
+            summary="The signed desired state; waits for a newer one",
+            result=SignedState,
+        ),
+        Route("GET", plane + "/files/{sha256}", file, "serving:read", summary="A file of a deployed model"),
+        Route(
+            "PUT",
+            plane + "/replicas/{replica}",
+            report,
+            "serving:write",
+            Heartbeat,
+            "Heartbeat of an inference server",
+            result=Replica,
+        ),
+    ]
+
+
+def _number(text: str, name: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise InvalidInput(f"{name} {text[:40]!r} is not a whole number.")
+    return int(text)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise NotFound(f"The object {path.name} is missing from the store.") from None
+    with file:
+        while block := file.read(_BLOCK):
+            yield block

@@ -1,0 +1,357 @@
+"""The rules of deployments: deploy, activate once prepared, delete; the signed desired state; replicas' reports."""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from holdfast.audit.service import append
+from holdfast.identity.service import require, system_caller
+from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
+from holdfast.kernel.ids import new_id
+from holdfast.kernel.principal import Caller
+from holdfast.predictions.labels import canonical_label
+from holdfast.predictions.records import Deployed, Endpoint, MonitorFields, Reference
+from holdfast.predictions.service import close_endpoint, deploy_endpoint, find_endpoint, set_status
+from holdfast.registry.records import ModelVersion
+from holdfast.registry.service import Registry
+from holdfast.serving import store
+from holdfast.serving.records import (
+    Deployment,
+    DeployRequest,
+    DesiredEndpoint,
+    DesiredState,
+    EndpointReport,
+    Heartbeat,
+    Replica,
+    ServingStatus,
+    SignedState,
+)
+from holdfast.serving.signing import load_key, sign_state
+from holdfast.storage import Objects, Storage, Tx
+
+__all__ = ["Serving"]
+
+_ALIVE_MS = 15_000
+_POLL_S = 0.25
+_MOST_WAIT_S = 30.0
+_REPLICA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_URL = re.compile(r"https?://[^\s/]{1,300}")
+
+
+class Serving:
+    """Deployments over the metadata database. `key_path` holds the signing key; `closing` ends waiting polls."""
+
+    def __init__(
+        self, storage: Storage, objects: Objects, registry: Registry, key_path: Path, closing: threading.Event
+    ) -> None:
+        self._storage = storage
+        self._objects = objects
+        self._registry = registry
+        self._key_path = key_path
+        self._closing = closing
+        self._changed = threading.Condition()
+        self._signed: dict[str, tuple[int, SignedState, frozenset[str]]] = {}
+
+    def deploy(self, caller: Caller, request: DeployRequest) -> Endpoint:
+        """Serve a model version at an endpoint, new or not; the version that answers now does so until the new one can.
+
+        When the version is not prepared yet, the deployment waits for it (`activate_prepared`). Audited. Raises
+        NotFound for an unknown model, alias or version, Conflict for a version that can't be served.
+        """
+        require(caller, "serving:write")
+        version = self._registry.resolve_version(caller, request.model)
+        if version.status == "failed":
+            raise Conflict(
+                f"The model version {version.name}/{version.version} can't be served: {version.message}"
+            )
+        fields = MonitorFields(request.clock, request.window, request.task, request.target)
+        deployed = self._describe(caller, version, request)
+        endpoint_id, deployment_id = new_id("e"), new_id("d")
+
+        def fn(tx: Tx) -> Endpoint:
+            before, after = deploy_endpoint(
+                tx, caller.workspace, request.name, deployed, fields, endpoint_id, caller.time_ms
+            )
+            store.end_deployments(tx, caller.workspace, after.endpoint_id, ("preparing",), "superseded")
+            deployment = _new_deployment(deployment_id, after, deployed, caller.time_ms)
+            store.insert_deployment(tx, caller.workspace, deployment)
+            if version.status == "ready":
+                after = _activate(tx, caller, deployment, version)
+            append(
+                tx,
+                caller,
+                action="endpoint.deploy",
+                object=f"endpoint:{request.name}",
+                digest=version.deployable_digest or version.digest,
+                before=None if before is None else {"model": before.model, "version": before.version},
+                after={"model": version.name, "version": version.version, "deployment": deployment_id},
+            )
+            return after
+
+        endpoint = self._storage.write(fn)
+        self._wake()
+        return endpoint
+
+    def _describe(self, caller: Caller, version: ModelVersion, request: DeployRequest) -> Deployed:
+        described = version.description
+        has_reference = any(
+            file.path == "reference.json.gz"
+            for file in self._registry.list_files(caller, version.name, version.version).items
+        )
+        return Deployed(
+            model=version.name,
+            version=version.version,
+            task=request.task or described.task,
+            target=request.target or described.target,
+            positive=None if described.positive is None else canonical_label(described.positive),
+            classes=[canonical_label(name) for name in described.classes or ()],
+            signature=msgspec.to_builtins(described.signature),
+            reference=Reference("model" if has_reference else "learning"),
+        )
+
+    def activate_prepared(self, now_ms: int) -> int:
+        """Put deployments into the desired state whose version has become ready, end those whose version failed.
+
+        For the worker, after it has prepared versions; cheap when nothing waits. Gives how many moved.
+        """
+        moved = 0
+        for workspace, waiting in self._storage.read(store.waiting_deployments):
+            caller = system_caller(workspace, now_ms)
+            version = self._registry.get_version(caller, waiting.model, waiting.version)
+            if version.status == "pending":
+                continue
+            moved += self._storage.write(partial(_settle, caller, waiting, version))
+        if moved:
+            self._wake()
+        return moved
+
+    def delete(self, caller: Caller, name: str) -> None:
+        """Stop serving an endpoint and free its name; its predictions stay. Audited."""
+        require(caller, "serving:write")
+
+        def fn(tx: Tx) -> None:
+            closed = close_endpoint(tx, caller.workspace, name, caller.time_ms)
+            store.end_deployments(
+                tx, caller.workspace, closed.endpoint_id, ("preparing", "active"), "deleted"
+            )
+            store.next_generation(tx, caller.workspace)
+            append(
+                tx,
+                caller,
+                action="endpoint.delete",
+                object=f"endpoint:{name}",
+                digest=closed.deployable_digest,
+                before={"model": closed.model, "version": closed.version},
+            )
+
+        self._storage.write(fn)
+        self._wake()
+
+    def list_deployments(self, caller: Caller, name: str) -> list[Deployment]:
+        """What was deployed at an endpoint, the newest first."""
+        require(caller, "serving:read")
+
+        def fn(tx: Tx) -> list[Deployment]:
+            endpoint = find_endpoint(tx, caller.workspace, name)
+            return store.deployments_in(tx, caller.workspace, endpoint.endpoint_id)
+
+        return self._storage.read(fn)
+
+    def desired_state(self, caller: Caller, after: int, wait_s: float) -> SignedState:
+        """The signed desired state; waits up to `wait_s` (at most 30) for a generation above `after`."""
+        require(caller, "serving:read")
+        left = min(max(wait_s, 0.0), _MOST_WAIT_S)
+        with self._changed:
+            while left > 0 and not self._closing.is_set():
+                if self._storage.read(lambda tx: store.generation(tx, caller.workspace)) > after:
+                    break
+                # The worker activates deployments in a process of its own: look again now and then.
+                self._changed.wait(_POLL_S)
+                left -= _POLL_S
+        return self._sign(caller)[1]
+
+    def _sign(self, caller: Caller) -> tuple[int, SignedState, frozenset[str]]:
+        """(generation, the signed state, the digests of its files), made once per generation."""
+        workspace = caller.workspace
+        number, active, clocks = self._storage.read(lambda tx: _snapshot(tx, workspace))
+        known = self._signed.get(workspace)
+        if known is not None and known[0] == number:
+            return known
+        endpoints = [self._desired(caller, deployment, clocks[deployment.endpoint]) for deployment in active]
+        signed = sign_state(DesiredState(number, workspace, endpoints), load_key(self._key_path))
+        digests = frozenset(file.sha256 for endpoint in endpoints for file in endpoint.files)
+        self._signed[workspace] = (number, signed, digests)
+        return self._signed[workspace]
+
+    def _desired(self, caller: Caller, deployment: Deployment, clock: str) -> DesiredEndpoint:
+        assert deployment.deployable_digest is not None
+        name, workspace = deployment.endpoint, caller.workspace
+        return DesiredEndpoint(
+            name=name if workspace == "default" else f"{workspace}.{name}",
+            endpoint_id=deployment.endpoint_id,
+            workspace=workspace,
+            clock=clock,
+            deployment_id=deployment.deployment_id,
+            model=deployment.model,
+            version=deployment.version,
+            deployable_digest=deployment.deployable_digest,
+            runtime=deployment.runtime or "",
+            files=self._registry.list_files(caller, deployment.model, deployment.version).items,
+            signature=deployment.deployed.signature or {},
+        )
+
+    def open_file(self, caller: Caller, sha256: str) -> Path:
+        """Where a file of a deployed tree stands. Raises NotFound for any other object, stored or not."""
+        require(caller, "serving:read")
+        if sha256 not in self._sign(caller)[2]:
+            raise NotFound(f"No deployed model has a file {sha256[:80]!r}.")
+        return self._objects.path(sha256)
+
+    def report(self, caller: Caller, replica: str, heartbeat: Heartbeat) -> Replica:
+        """Take a replica's heartbeat, and from it how the endpoints' deployments go."""
+        require(caller, "serving:write")
+        if _REPLICA.fullmatch(replica) is None:
+            raise InvalidInput(f"{replica[:80]!r} is not a name for a replica.")
+        if _URL.fullmatch(heartbeat.url) is None:
+            raise InvalidInput(f"{heartbeat.url[:80]!r} is not the address of a replica.")
+        reports = {report.deployment_id: report for report in heartbeat.endpoints.values()}
+        seen = Replica(replica, **msgspec.structs.asdict(heartbeat), seen_at=caller.time_ms, is_alive=True)
+
+        def fn(tx: Tx) -> Replica:
+            store.put_replica(tx, caller.workspace, seen)
+            for deployment in store.active_deployments(tx, caller.workspace):
+                if deployment.deployment_id in reports:
+                    _apply_report(tx, caller, deployment, reports[deployment.deployment_id])
+            return seen
+
+        return self._storage.write(fn)
+
+    def status(self, caller: Caller) -> ServingStatus:
+        """Where inference answers, and the replicas."""
+        require(caller, "serving:read")
+
+        def fn(tx: Tx) -> tuple[int, list[Replica]]:
+            return store.generation(tx, caller.workspace), store.list_replicas(tx, caller.workspace)
+
+        number, found = self._storage.read(fn)
+        alive_since = caller.time_ms - _ALIVE_MS
+        replicas = [
+            msgspec.structs.replace(r, is_alive=r.seen_at >= alive_since and r.status != "stopped")
+            for r in found
+        ]
+        url = next((replica.url for replica in replicas if replica.is_alive), None)
+        return ServingStatus(url, number, replicas)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _new_deployment(deployment_id: str, endpoint: Endpoint, deployed: Deployed, now_ms: int) -> Deployment:
+    return Deployment(
+        deployment_id=deployment_id,
+        endpoint_id=endpoint.endpoint_id,
+        endpoint=endpoint.name,
+        model=deployed.model,
+        version=deployed.version,
+        deployable_digest=None,
+        runtime=None,
+        state="preparing",
+        message="",
+        deployed=deployed,
+        requested_at=now_ms,
+        activated_at=None,
+    )
+
+
+def _activate(tx: Tx, caller: Caller, deployment: Deployment, version: ModelVersion) -> Endpoint:
+    """Replace the endpoint's active deployment by this one and count the generation up."""
+    workspace = caller.workspace
+    store.end_deployments(tx, workspace, deployment.endpoint_id, ("active",), "superseded")
+    active = msgspec.structs.replace(
+        deployment,
+        state="active",
+        deployable_digest=version.deployable_digest,
+        runtime=version.runtime,
+        activated_at=caller.time_ms,
+    )
+    store.update_deployment(tx, workspace, active)
+    store.next_generation(tx, workspace)
+    endpoint = set_status(
+        tx,
+        workspace,
+        deployment.endpoint_id,
+        caller.time_ms,
+        status="starting",
+        deployable_digest=version.deployable_digest,
+    )
+    assert endpoint is not None
+    return endpoint
+
+
+def _settle(caller: Caller, waiting: Deployment, version: ModelVersion, tx: Tx) -> bool:
+    """Activate or end a deployment that waited; False when it does not wait any more."""
+    current = {d.deployment_id: d for d in store.deployments_in(tx, caller.workspace, waiting.endpoint_id)}
+    if current[waiting.deployment_id].state != "preparing":
+        return False
+    after: dict[str, Any] = {
+        "model": waiting.model,
+        "version": waiting.version,
+        "deployment": waiting.deployment_id,
+    }
+    if version.status == "ready":
+        _activate(tx, caller, waiting, version)
+        action = "endpoint.activate"
+    else:
+        failed = msgspec.structs.replace(waiting, state="failed", message=version.message)
+        store.update_deployment(tx, caller.workspace, failed)
+        set_status(
+            tx,
+            caller.workspace,
+            waiting.endpoint_id,
+            caller.time_ms,
+            status="failed",
+            message=version.message,
+        )
+        action = "endpoint.fail"
+    append(
+        tx,
+        caller,
+        action=action,
+        object=f"endpoint:{waiting.endpoint}",
+        digest=version.deployable_digest,
+        after=after,
+    )
+    return True
+
+
+def _apply_report(tx: Tx, caller: Caller, deployment: Deployment, reported: EndpointReport) -> None:
+    waiting = any(
+        other.state == "preparing"
+        for other in store.deployments_in(tx, caller.workspace, deployment.endpoint_id)
+    )
+    if waiting:  # the endpoint's status tells of the newer deployment
+        return
+    status = {"live": "live", "failed": "failed"}.get(reported.state, "starting")
+    live = deployment.deployed if reported.state == "live" else None
+    set_status(
+        tx,
+        caller.workspace,
+        deployment.endpoint_id,
+        caller.time_ms,
+        status=status,
+        message=reported.message,
+        live=live,
+    )
+
+
+def _snapshot(tx: Tx, workspace: str) -> tuple[int, list[Deployment], dict[str, str]]:
+    active = store.active_deployments(tx, workspace)
+    clocks = {d.endpoint: find_endpoint(tx, workspace, d.endpoint).clock for d in active}
+    return store.generation(tx, workspace), active, clocks

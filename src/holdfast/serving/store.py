@@ -1,0 +1,192 @@
+"""The tables of deployments, the generation of the desired state, and replicas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
+
+from holdfast.predictions.records import Deployed
+from holdfast.serving.records import Deployment, EndpointReport, Replica
+from holdfast.storage import Tx, metadata
+
+__all__ = [
+    "active_deployments",
+    "deployments_in",
+    "end_deployments",
+    "generation",
+    "insert_deployment",
+    "list_replicas",
+    "next_generation",
+    "put_replica",
+    "update_deployment",
+    "waiting_deployments",
+]
+
+_deployments = Table(
+    "deployment",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("deployment_id", String(64), nullable=False),
+    Column("endpoint_id", String(64), nullable=False),
+    Column("endpoint", String(63), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("deployable_digest", String(64)),
+    Column("runtime", String(16)),
+    Column("state", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("deployed", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("activated_at", BigInteger),
+    PrimaryKeyConstraint("workspace_id", "deployment_id"),
+    Index("ix_deployment_endpoint_id_state", "workspace_id", "endpoint_id", "state"),
+    Index("ix_deployment_state", "state"),
+)
+_generations = Table(
+    "serving_generation",
+    metadata,
+    Column("workspace_id", String(64), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+)
+_replicas = Table(
+    "replica",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("replica", String(64), nullable=False),
+    Column("url", String(500), nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("endpoints", Text, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "replica"),
+)
+_json = msgspec.json.Encoder().encode
+
+
+def _to_row(deployment: Deployment) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(deployment), "deployed": _json(deployment.deployed).decode()}
+
+
+def _deployment(row: Row[Any]) -> Deployment:
+    values = dict(row._mapping)
+    del values["workspace_id"]
+    values["deployed"] = msgspec.json.decode(values["deployed"], type=Deployed)
+    return Deployment(**values)
+
+
+def insert_deployment(tx: Tx, workspace: str, deployment: Deployment) -> None:
+    """Add a deployment."""
+    tx.execute(insert(_deployments).values(workspace_id=workspace, **_to_row(deployment)))
+
+
+def update_deployment(tx: Tx, workspace: str, deployment: Deployment) -> None:
+    """Write all fields of a known deployment."""
+    tx.execute(
+        update(_deployments)
+        .where(
+            _deployments.c.workspace_id == workspace, _deployments.c.deployment_id == deployment.deployment_id
+        )
+        .values(**_to_row(deployment))
+    )
+
+
+def deployments_in(tx: Tx, workspace: str, endpoint_id: str) -> list[Deployment]:
+    """All deployments of an endpoint, the newest first."""
+    query = select(_deployments).where(
+        _deployments.c.workspace_id == workspace, _deployments.c.endpoint_id == endpoint_id
+    )
+    return [_deployment(row) for row in tx.execute(query.order_by(_deployments.c.deployment_id.desc()))]
+
+
+def active_deployments(tx: Tx, workspace: str) -> list[Deployment]:
+    """The deployments of the desired state, by endpoint name."""
+    query = select(_deployments).where(
+        _deployments.c.workspace_id == workspace, _deployments.c.state == "active"
+    )
+    return [_deployment(row) for row in tx.execute(query.order_by(_deployments.c.endpoint))]
+
+
+def waiting_deployments(tx: Tx) -> list[tuple[str, Deployment]]:
+    """(workspace, deployment) of those whose deployable digest does not exist yet, the oldest first."""
+    query = (
+        select(_deployments).where(_deployments.c.state == "preparing").order_by(_deployments.c.deployment_id)
+    )
+    return [(row.workspace_id, _deployment(row)) for row in tx.execute(query)]
+
+
+def end_deployments(tx: Tx, workspace: str, endpoint_id: str, states: tuple[str, ...], ended: str) -> int:
+    """Move an endpoint's deployments from these states to `ended`; how many there were."""
+    done = tx.execute(
+        update(_deployments)
+        .where(
+            _deployments.c.workspace_id == workspace,
+            _deployments.c.endpoint_id == endpoint_id,
+            _deployments.c.state.in_(states),
+        )
+        .values(state=ended)
+    )
+    return int(done.rowcount)
+
+
+def generation(tx: Tx, workspace: str) -> int:
+    """The generation of the workspace's desired state, 0 before the first deployment."""
+    query = select(_generations.c.generation).where(_generations.c.workspace_id == workspace)
+    return int(tx.execute(query).scalar() or 0)
+
+
+def next_generation(tx: Tx, workspace: str) -> int:
+    """Count the generation up."""
+    number = generation(tx, workspace) + 1
+    if number == 1:
+        tx.execute(insert(_generations).values(workspace_id=workspace, generation=1))
+    else:
+        tx.execute(
+            update(_generations).where(_generations.c.workspace_id == workspace).values(generation=number)
+        )
+    return number
+
+
+def put_replica(tx: Tx, workspace: str, replica: Replica) -> None:
+    """Write a replica's last heartbeat."""
+    values = {
+        "url": replica.url,
+        "generation": replica.generation,
+        "status": replica.status,
+        "endpoints": _json(replica.endpoints).decode(),
+        "seen_at": replica.seen_at,
+    }
+    known = (_replicas.c.workspace_id == workspace, _replicas.c.replica == replica.replica)
+    if tx.execute(update(_replicas).where(*known).values(**values)).rowcount == 0:
+        tx.execute(insert(_replicas).values(workspace_id=workspace, replica=replica.replica, **values))
+
+
+def list_replicas(tx: Tx, workspace: str) -> list[Replica]:
+    """The replicas, the one heard of last first."""
+    query = (
+        select(_replicas).where(_replicas.c.workspace_id == workspace).order_by(_replicas.c.seen_at.desc())
+    )
+    return [
+        Replica(
+            row.replica,
+            row.url,
+            row.generation,
+            row.status,
+            msgspec.json.decode(row.endpoints, type=dict[str, EndpointReport]),
+            row.seen_at,
+        )
+        for row in tx.execute(query)
+    ]
