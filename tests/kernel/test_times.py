@@ -63,7 +63,7 @@ def test_a_time_is_read_as_utc(text: object, expected: int) -> None:
      "0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"],
 )  # fmt: skip
 def test_what_is_not_a_time_is_refused_by_name(value: object) -> None:
-    with pytest.raises(InvalidInput, match="event_time .* is not a time"):
+    with pytest.raises(InvalidInput, match=r"event_time .* is not a time"):
         parse_time(value, "event_time")
 
 

@@ -45,7 +45,7 @@ _leaves = Table(
     Column("workspace_id", String(64), nullable=False),
     Column("leaf", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary, nullable=False),
-    Column("object", String(300), nullable=False),
+    Column("object", String(600), nullable=False),
     Column("actor_name", String(200), nullable=False),
     Column("reason", Text),
     Column("salt", LargeBinary),

@@ -5,8 +5,9 @@ The unit of work is a synchronous function of a transaction, run by `Storage.wri
 Not here: what the rows mean (each room's `store`).
 """
 
+from holdfast.storage import leases, trees
 from holdfast.storage.engine import Storage, Tx
 from holdfast.storage.objects import Blob, Objects
 from holdfast.storage.tables import metadata
 
-__all__ = ["Blob", "Objects", "Storage", "Tx", "metadata"]
+__all__ = ["Blob", "Objects", "Storage", "Tx", "leases", "metadata", "trees"]

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from holdfast.kernel.errors import Unavailable
+from holdfast.kernel.errors import IntegrityError, InvalidInput, Unavailable
 
 __all__ = ["Storage", "Tx"]
 
@@ -42,7 +43,7 @@ class Storage:
     `write(fn)` runs `fn(tx)` in a transaction of the writer thread and answers after the commit is durable
     (`synchronous=FULL`). Up to 16 functions, or what arrives within 2 ms, share one commit; each has its own
     savepoint, so one that raises takes nothing of the others with it. A function may run twice: no I/O, hashing,
-    clock or id generation inside. `read(fn)` runs on a snapshot and may not write.
+    clock or id generation inside. `read(fn)` runs on a snapshot and may not write. Thread-safe.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,12 +51,14 @@ class Storage:
         self._writer_engine = _engine(path, "BEGIN IMMEDIATE", pool_size=1)
         self._reader_engine = _engine(path, "BEGIN", pool_size=8)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="holdfast-writer", daemon=True)
         self._thread.start()
-        self._closed = False
 
     def write(self, fn: Callable[[Tx], T]) -> T:
-        """The result of `fn(tx)`, after its commit. Not to be called from inside another `write`."""
+        """The result of `fn(tx)`, after its commit. Raises RuntimeError inside another `write`."""
         result: T = self._submit(fn).result()
         return result
 
@@ -66,81 +69,110 @@ class Storage:
 
     def read(self, fn: Callable[[Tx], T]) -> T:
         """The result of `fn(tx)` on a snapshot of the last commit."""
+        if self._closed:
+            raise _closing()
         try:
             with self._reader_engine.connect() as tx:
                 return fn(tx)
-        except OperationalError as error:
-            raise _translate(error) from error
+        except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
+            translated = _translate(error)
+            if translated is error:
+                raise
+            raise translated from error
 
     def close(self) -> None:
-        """Finish what is queued, then close. Later writes are refused."""
-        if self._closed:
-            return
-        self._closed = True
-        self._jobs.put(None)
+        """Finish what is queued, then close. Later reads and writes are refused."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join()
         self._writer_engine.dispose()
         self._reader_engine.dispose()
 
     def _submit(self, fn: Callable[[Tx], Any]) -> Future[Any]:
-        if self._closed:
-            raise Unavailable("The server is shutting down.", hint="Try again when it is back.")
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("A write can't start another write: it would wait for itself.")
         job = _Job(fn)
-        self._jobs.put(job)
+        with self._lock:
+            if self._closed:
+                raise _closing()
+            self._jobs.put(job)
         return job.future
 
     def _run(self) -> None:
-        while True:
+        while not self._ended:
             first = self._jobs.get()
             if first is None:
                 return
-            if self._commit_group(first):
-                return
+            if first.future.set_running_or_notify_cancel():
+                self._commit_group(first)
 
-    def _commit_group(self, first: _Job) -> bool:
-        """Run and commit one group; whether the queue's end was met."""
-        done: list[_Job] = []
-        ending = False
+    def _waiting(self) -> _Job | None:
+        """The next job when one waits now; None when none does or the queue has ended."""
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return None
+            if job is None:
+                self._ended = True
+                return None
+            if job.future.set_running_or_notify_cancel():
+                return job
+
+    def _commit_group(self, first: _Job) -> None:
+        """Run and commit one group, and answer its callers."""
+        group = [first]
         try:
             with self._writer_engine.connect() as tx, tx.begin():
                 until = time.monotonic() + _GROUP_S
-                job: _Job | None = first
-                while job is not None:
-                    self._run_one(tx, job, done)
-                    if len(done) >= _GROUP or time.monotonic() > until:
-                        break
-                    try:
-                        job = self._jobs.get_nowait()
-                    except queue.Empty:
-                        break
-                    ending = job is None
+                self._run_one(tx, first)
+                while len(group) < _GROUP and time.monotonic() < until and (job := self._waiting()):
+                    group.append(job)
+                    self._run_one(tx, job)
         except BaseException as error:  # noqa: BLE001 - every caller of the group must hear of it
             failure = _translate(error)
-            for job in done or [first]:
+            for job in group:
                 if not job.future.done():
                     job.future.set_exception(failure)
-            return ending
-        for job in done:
+            return
+        for job in group:
             if not job.future.done():
                 job.future.set_result(job.result)
-        return ending
 
     @staticmethod
-    def _run_one(tx: Connection, job: _Job, done: list[_Job]) -> None:
+    def _run_one(tx: Connection, job: _Job) -> None:
         savepoint = tx.begin_nested()
         try:
             job.result = job.fn(tx)
             savepoint.commit()
         except BaseException as error:  # noqa: BLE001 - handed to the caller that waits for it
-            savepoint.rollback()
+            try:
+                savepoint.rollback()
+            except DBAPIError:
+                # A full disk or a failed read ends the whole transaction: then the group fails as one.
+                raise error from None
             job.future.set_exception(_translate(error))
-        done.append(job)
+
+
+def _closing() -> Unavailable:
+    return Unavailable("The server is shutting down.", hint="Try again when it is back.")
 
 
 def _translate(error: BaseException) -> BaseException:
-    if not isinstance(error, OperationalError):
+    if isinstance(error, OverflowError) and "SQLite" in str(error):
+        return InvalidInput("A number of the request is beyond 64 bits.")
+    if isinstance(error, UnicodeEncodeError):
+        return InvalidInput("A text of the request is not valid Unicode: it holds half of a surrogate pair.")
+    if isinstance(error, PoolTimeout):
+        return Unavailable("The database is busy: too many reads at once.", hint="Try again.")
+    if not isinstance(error, DatabaseError):
         return error
     text = str(error.orig).lower()
+    if "malformed" in text or "not a database" in text:
+        return IntegrityError(f"The database is damaged: {error.orig}.", hint="Restore it from a backup.")
     if "full" in text:
         return Unavailable(
             "The disk that holds the database is full; nothing was written.",

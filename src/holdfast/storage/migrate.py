@@ -18,8 +18,9 @@ _MIGRATIONS = Path(str(files("holdfast.storage"))) / "migrations"
 def migrate(path: Path) -> bool:
     """Create the database or upgrade it to this version; whether anything was done.
 
-    Alembic is loaded only when there is something to do, so a start on an existing folder is quick. Raises
-    Conflict when a newer holdfast made the database.
+    Atomic: a migration that is cut short leaves the database as it was. Alembic is loaded only when there is
+    something to do, so a start on an existing folder is quick. Raises Conflict when a newer holdfast or another
+    program made the database, or when it can't be read.
     """
     revision = revision_of(path)
     if revision == head_revision():
@@ -44,18 +45,28 @@ def revision_of(path: Path) -> str | None:
     """The revision of a database; None when there is none yet."""
     if not path.exists():
         return None
-    with closing(sqlite3.connect(path, timeout=10)) as connection:
-        try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise Conflict(
-                    f"The database {path} can't be read: {error}.", hint="Check its rights, or restore a backup."
-                ) from error
-            return None
-        except sqlite3.DatabaseError as error:
-            raise Conflict(f"The file {path} is not a holdfast database: {error}.", hint="Restore a backup.") from error
-    return None if row is None else str(row[0])
+    try:
+        with closing(sqlite3.connect(path, timeout=10)) as connection:
+            tables = {
+                row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+            if "alembic_version" in tables:
+                row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+                return None if row is None else str(row[0])
+    except sqlite3.OperationalError as error:
+        raise Conflict(
+            f"The database {path} can't be read: {error}.", hint="Check its rights, or restore a backup."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise Conflict(
+            f"The file {path} is not a holdfast database: {error}.", hint="Restore a backup."
+        ) from error
+    if tables:
+        raise Conflict(
+            f"The database {path} is another program's: it holds the table {min(tables)!r}.",
+            hint="Give another folder with --data.",
+        )
+    return None
 
 
 def head_revision() -> str:

@@ -44,7 +44,11 @@ class Objects:
     def put(self, data: bytes) -> Blob:
         """Store `data`; returns after it is durable."""
         blob = Blob(sha256_hex(data), len(data))
-        return blob if self._has(blob) else self._write(iter((data,)), None)
+        if not self._has(blob):
+            return self._write(iter((data,)), None)
+        # Another writer may have put it there a moment ago, and not have synced the folder yet.
+        _sync_folder(self.path(blob.sha256).parent)
+        return blob
 
     def put_stream(self, blocks: Iterable[bytes], most: int | None = None) -> Blob:
         """Store the bytes of `blocks`, which are never held in memory together.
@@ -98,9 +102,12 @@ class Objects:
         """Remove temporary files that writers left behind when they were killed; how many."""
         count = 0
         for path in self._incoming.iterdir():
-            if path.stat().st_mtime < now_s - older_than_s:
-                path.unlink(missing_ok=True)
-                count += 1
+            try:
+                if path.stat().st_mtime < now_s - older_than_s:
+                    path.unlink()
+                    count += 1
+            except FileNotFoundError:  # its writer has finished meanwhile
+                continue
         return count
 
     def _has(self, blob: Blob) -> bool:

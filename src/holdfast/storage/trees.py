@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     delete,
     insert,
+    literal,
     select,
     update,
 )
@@ -148,9 +149,13 @@ def sealed_digest(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str
 
 
 def copy_tree(tx: Tx, workspace: str, source: tuple[str, str], target: tuple[str, str]) -> None:
-    """Give the tree `target` (kind, id) its own rows of all files of the tree `source`."""
-    for file in list_files(tx, workspace, *source):
-        put_file(tx, workspace, *target, file.path, file.sha256, file.size)
+    """Give the empty tree `target` (kind, id) its own rows of all files of the tree `source`."""
+    kind, owner = target
+    rows = select(
+        _files.c.workspace_id, literal(kind), literal(owner), _files.c.path, _files.c.sha256, _files.c.size
+    ).where(*_owner(workspace, *source))
+    columns = ["workspace_id", "owner_kind", "owner_id", "path", "sha256", "size"]
+    tx.execute(insert(_files).from_select(columns, rows))
 
 
 def holds_object(tx: Tx, workspace: str, owner_kind: str, sha256: str) -> bool:

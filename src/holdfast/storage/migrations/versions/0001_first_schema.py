@@ -28,7 +28,7 @@ def upgrade() -> None:
     sa.Column('workspace_id', sa.String(length=64), nullable=False),
     sa.Column('leaf', sa.LargeBinary(), nullable=False),
     sa.Column('leaf_hash', sa.LargeBinary(), nullable=False),
-    sa.Column('object', sa.String(length=300), nullable=False),
+    sa.Column('object', sa.String(length=600), nullable=False),
     sa.Column('actor_name', sa.String(length=200), nullable=False),
     sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('salt', sa.LargeBinary(), nullable=True),
@@ -110,6 +110,14 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('workspace_id', 'endpoint_id', 'seq', name=op.f('pk_label_batch'))
     )
     op.create_index('ix_label_batch_state', 'label_batch', ['state', 'endpoint_id'], unique=False)
+    op.create_table('lease',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=200), nullable=False),
+    sa.Column('owner', sa.String(length=64), nullable=False),
+    sa.Column('token', sa.BigInteger(), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', 'name', name=op.f('pk_lease'))
+    )
     op.create_table('logged_model',
     sa.Column('model_no', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('workspace_id', sa.String(length=64), nullable=False),
