@@ -21,7 +21,7 @@ from holdfast.predictions.records import CompactRequest, CompactResult, LabelBat
 from holdfast.predictions.service import Predictions
 from holdfast.storage import Tx, leases
 
-__all__ = ["compact_endpoint", "run_child"]
+__all__ = ["compact_endpoint", "compact_pending", "run_child"]
 
 _TTL_MS = 30_000
 _RENEW_S = 10.0
@@ -36,6 +36,21 @@ _KEEP_MS = 86_400_000
 class _Work(msgspec.Struct, frozen=True):
     request: CompactRequest
     is_everything: bool
+
+
+def compact_pending(predictions: Predictions, clock: Clock, owner: str) -> int:
+    """Compact every endpoint that waits; how many were. One that fails does not hold up the others: its error is
+    raised after them.
+    """
+    count, failed = 0, list[HoldfastError]()
+    for workspace, endpoint_id in predictions.pending_endpoints():
+        try:
+            count += compact_endpoint(predictions, clock, workspace, endpoint_id, owner) is not None
+        except HoldfastError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return count
 
 
 def compact_endpoint(

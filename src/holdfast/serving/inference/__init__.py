@@ -4,16 +4,39 @@ It opens no database: it speaks HTTP to the control plane, keeps its models and 
 disk, and so starts and serves while the control plane is away. Every prediction is in its log before the answer.
 """
 
-from holdfast.serving.inference.settings import InferenceSettings
+from __future__ import annotations
 
-__all__ = ["InferenceSettings", "main"]
+from pathlib import Path
+
+__all__ = ["main"]
 
 
-def main(settings: InferenceSettings) -> int:
+def main(
+    *,
+    control_plane_url: str,
+    data_dir: Path,
+    host: str = "127.0.0.1",
+    port: int = 5001,
+    replica: str = "local",
+    supervised: bool = False,
+    public_key: str = "",
+) -> int:
     """Serve until SIGTERM, SIGINT or, when supervised, the end of standard input; the exit code.
 
-    Raises Conflict when the port or the data folder is in use, InvalidInput for an address beyond loopback.
+    `data_dir` is this server's own folder. `public_key` (base64) is the control plane's; empty pins the first one
+    seen. Raises Conflict when the port or the folder is in use, InvalidInput for an address beyond loopback.
     """
-    from holdfast.serving.inference.server import run  # uvicorn and uvloop: only in the process that serves
+    # uvicorn and uvloop: only in the process that serves.
+    from holdfast.serving.inference.server import run
+    from holdfast.serving.inference.settings import InferenceSettings
 
+    settings = InferenceSettings(
+        control_plane_url=control_plane_url,
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        replica=replica,
+        supervised=supervised,
+        public_key=public_key,
+    )
     return run(settings)
