@@ -88,7 +88,7 @@ def test_a_refused_batch_is_told_and_the_next_ones_go_on(tmp_path: Path) -> None
     server = Server(InvalidInput("The run is gone."))
     sender = Sender(server, UnsentFile("r", tmp_path))
     sender.add_points(_points(1))
-    with pytest.raises(InvalidInput, match="The run is gone. .* kept in"):
+    with pytest.raises(InvalidInput, match=r"The run is gone\. .* kept in"):
         sender.flush()
     sender.add_points(_points(2))
     sender.close()

@@ -48,8 +48,11 @@ def show_alert(client: Client, alert_id: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    times = {"since", "raised_at", "resolved_at"}
+    times = {"since", "raised_at", "detected_at", "window_start", "ended_at", "recovered_at"}
     pairs = [
         (name.replace("_", " "), when(value) if name in times else value) for name, value in found.items()
     ]
-    print_pairs([*pairs, ("page", f"{client.url}/incidents/{found['id']}")])
+    shown = [(name, value) for name, value in pairs if not isinstance(value, (list, dict))]
+    print_pairs([*shown, ("page", f"{client.url}/incidents/{found['id']}")])
+    for change in found.get("inputs", []):
+        click.echo(f"  {change['feature']}: {change['text']}")

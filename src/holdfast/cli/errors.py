@@ -30,11 +30,11 @@ def report(error: HoldfastError) -> None:
 
 @contextmanager
 def suggesting(name: str, known: Callable[[], Iterable[str]]) -> Iterator[None]:
-    """Within it, a NotFound without a hint gets the nearest of the `known` names as its hint."""
+    """Within it, a NotFound says the nearest of the `known` names first in its hint."""
     try:
         yield
     except NotFound as error:
-        if not error.hint:
-            close = difflib.get_close_matches(name, list(known()), n=1, cutoff=0.5)
-            error.hint = f"Did you mean {close[0]!r}?" if close else ""
+        close = difflib.get_close_matches(name, list(known()), n=1, cutoff=0.5)
+        if close and "mean" not in error.hint:
+            error.hint = f"Did you mean {close[0]!r}? {error.hint}".rstrip()
         raise

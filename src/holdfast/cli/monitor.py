@@ -11,12 +11,14 @@ from holdfast.cli.endpoint import endpoint_names
 from holdfast.cli.errors import suggesting
 from holdfast.cli.groups import NounGroup
 from holdfast.cli.options import json_option, with_client
-from holdfast.cli.output import number, print_json, print_table, when
+from holdfast.cli.output import number, print_json, print_table
 
 if TYPE_CHECKING:
     from holdfast.client import Client
 
 __all__ = ["monitor"]
+
+_SHOWN = ("error", "auc", "brier", "mae", "rmse")
 
 
 @click.group(cls=NounGroup)
@@ -36,22 +38,23 @@ def show_monitor(client: Client, endpoint: str, window: str | None, as_json: boo
     if as_json:
         print_json(found)
         return
-    windows = found.get("windows", [])
-    metrics = list(dict.fromkeys(name for item in windows for name in item.get("metrics", {})))[:3]
+    windows = found["windows"]
+    metrics = [name for name in _SHOWN if any(name in item["metrics"] for item in windows)]
     rows = [
         (
-            when(item["start"])[:16], item["status"], item["rows"], item["labelled"],
-            *(_metric(item, name) for name in metrics), len(item.get("alerts", [])) or "",
+            item["start"][:16], item["status"], item["rows"], item["labelled"],
+            *(_metric(item, name) for name in metrics), _drifted(item), len(item["alerts"]) or "",
         )
         for item in windows
     ]  # fmt: skip
+    click.echo(f"{found['state']}: {found['message']}" if found["message"] else found["state"])
     print_table(
-        ("from", "status", "rows", "labelled", *metrics, "alerts"), rows,
+        ("from", "status", "rows", "labelled", *metrics, "drifted", "alerts"), rows,
         empty=f"No windows yet: {endpoint} has logged nothing.",
     )  # fmt: skip
     for item in windows:
-        for alert in item.get("alerts", []):
-            click.echo(f"\nAlert {alert['id']}: {alert.get('text', '')}")
+        for alert in item["alerts"]:
+            click.echo(f"\nAlert {alert['id']}, {alert['state']}: {alert['text']}")
 
 
 @monitor.command("set")
@@ -104,5 +107,9 @@ def _reference(client: Client, endpoint: str, path: Path) -> dict[str, list[Any]
 
 
 def _metric(item: dict[str, Any], name: str) -> str:
-    value = item.get("metrics", {}).get(name) or {}
+    value = item["metrics"].get(name) or {}
     return number(value.get("realised"), 3)
+
+
+def _drifted(item: dict[str, Any]) -> int:
+    return sum(1 for name, found in item["drift"].items() if found["drifted"] and name != "prediction")

@@ -54,9 +54,9 @@ def run_demo(
         endpoint = _deployed(client) or _train_and_deploy(client, progress, console)
         weeks = weeks_of(flights, _QUARTER if quick else _YEAR)
         _live(client, weeks, progress)
-        months = _wait_for_monitor(client, weeks, progress)
+        report = _wait_for_monitor(client, weeks, progress)
         progress.stop()
-        console.print(closing_table(months))
+        console.print(closing_table(report))
         console.print(pages_text(client, endpoint), highlight=False)
         console.print(f"Took {time.monotonic() - start:.0f} s.", highlight=False)
         if console.is_terminal:
@@ -123,8 +123,8 @@ def _live(client: Client, weeks: list[Week], progress: Progress) -> None:
     live_through(client, ENDPOINT, weeks, on_rows)
 
 
-def _wait_for_monitor(client: Client, weeks: list[Week], progress: Progress) -> list[dict[str, Any]]:
-    """The monitor's months, once they hold every prediction and every outcome of `weeks`.
+def _wait_for_monitor(client: Client, weeks: list[Week], progress: Progress) -> dict[str, Any]:
+    """The monitor's document by month, once it holds every prediction and every outcome of `weeks`.
 
     Raises Unavailable when that takes more than three minutes without progress.
     """
@@ -132,11 +132,11 @@ def _wait_for_monitor(client: Client, weeks: list[Week], progress: Progress) -> 
     task = progress.add_task("monitor catches up", total=rows + labelled, note="")
     seen, patience = -1, time.monotonic() + _CATCH_UP_S
     while True:
-        months: list[dict[str, Any]] = client.monitor(ENDPOINT, window="1mo").get("windows", [])
-        done = sum(item["rows"] + item["labelled"] for item in months)
+        report = client.monitor(ENDPOINT, window="1mo")
+        done = sum(item["rows"] + item["labelled"] for item in report["windows"])
         progress.update(task, completed=min(done, rows + labelled))
         if done >= rows + labelled:
-            return months
+            return report
         if done > seen:
             seen, patience = done, time.monotonic() + _CATCH_UP_S
         elif time.monotonic() > patience:

@@ -9,14 +9,16 @@ from rich.table import Table
 
 from holdfast.client import Client, Endpoint
 from holdfast.kernel.errors import NotFound
-from holdfast.kernel.times import iso
 
 __all__ = ["closing_table", "pages_text"]
 
+_METRICS = ("error", "auc", "brier")
+_NAMED = 3
 
-def closing_table(months: Sequence[Mapping[str, Any]]) -> Table:
-    """One row per month of the monitor's document."""
-    table = Table(title="What the monitor saw, month by month")
+
+def closing_table(report: Mapping[str, Any]) -> Table:
+    """One row per month of the monitor's document, and the reference below."""
+    table = Table(title="What the monitor saw, month by month (UTC)")
     for head in (
         "month",
         "predictions",
@@ -29,18 +31,17 @@ def closing_table(months: Sequence[Mapping[str, Any]]) -> Table:
         "alerts",
     ):
         table.add_column(head, justify="left" if head in ("month", "drifted inputs", "alerts") else "right")
-    reference: dict[str, str] = {}
-    for month in months:
-        for name in ("error", "auc", "brier"):
-            reference[name] = _figure(month, name, "reference") or reference.get(name, "")
+    for month in report["windows"]:
+        operations = month["operations"]
         table.add_row(
-            iso(month["start"])[:7], f"{month['rows']:,}", _milliseconds(month, "p50"), _milliseconds(month, "p99"),
-            _figure(month, "error"), _figure(month, "auc"), _figure(month, "brier"), _drifted(month), _alerts(month),
+            month["start"][:7], f"{month['rows']:,}", _milliseconds(operations["p50_ms"]),
+            _milliseconds(operations["p99_ms"]), *(_figure(month["metrics"], name, "realised") for name in _METRICS),
+            _drifted(month["drift"]), _alerts(month["alerts"]),
         )  # fmt: skip
     table.add_section()
-    table.add_row(
-        "reference", "", "", "", *(reference.get(name, "") for name in ("error", "auc", "brier")), "", ""
-    )
+    reference = report["reference"]
+    figures = (_figure(reference["metrics"], name, "value") for name in _METRICS)
+    table.add_row("reference", f"{reference['rows']:,}", "", "", *figures, "", "")
     return table
 
 
@@ -70,21 +71,24 @@ def _experiment_of(client: Client, run_id: str | None) -> int | str:
         return ""
 
 
-def _figure(month: Mapping[str, Any], name: str, kind: str = "realised") -> str:
-    value = (month.get("metrics", {}).get(name) or {}).get(kind)
+def _figure(metrics: Mapping[str, Any], name: str, kind: str) -> str:
+    value = (metrics.get(name) or {}).get(kind)
     return "" if value is None else f"{value:.3f}"
 
 
-def _milliseconds(month: Mapping[str, Any], name: str) -> str:
-    value = (month.get("operations") or {}).get(f"{name}_us")
-    return "" if value is None else f"{value / 1000:.1f}"
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
-def _drifted(month: Mapping[str, Any]) -> str:
-    """The names of the inputs that drifted."""
-    inputs = (month.get("drift") or {}).get("inputs") or {}
-    return ", ".join(name for name, found in inputs.items() if found.get("drifted"))
+def _drifted(drift: Mapping[str, Any]) -> str:
+    """How many inputs drifted, and the names of those that drifted most."""
+    inputs = [
+        (found["psi"], name) for name, found in drift.items() if found["drifted"] and name != "prediction"
+    ]
+    names = [name for _, name in sorted(inputs, reverse=True)]
+    more = ", ..." if len(names) > _NAMED else ""
+    return f"{len(names)}: {', '.join(names[:_NAMED])}{more}" if names else "none"
 
 
-def _alerts(month: Mapping[str, Any]) -> str:
-    return ", ".join(f"{alert['id']} since {iso(alert['since'])[:10]}" for alert in month.get("alerts", []))
+def _alerts(alerts: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{alert['id']} (since {alert['since'][:10]})" for alert in alerts)

@@ -66,8 +66,8 @@ def log_learning_curve(model: Any, train: pl.DataFrame, reference: pl.DataFrame)
     there.
     """
     trees = model[-1]
-    for stage, loss in enumerate(trees.train_score_):
-        holdfast.log_metric("train loss", loss, step=stage)
+    for stage, deviance in enumerate(trees.train_score_):
+        holdfast.log_metric("train loss", deviance / 2, step=stage)  # the deviance is twice the log loss
     truth = reference[TARGET].to_numpy()
     rows = model[:-1].transform(reference.select(FEATURES))
     for stage, scores in enumerate(trees.staged_predict_proba(rows)):

@@ -11,6 +11,7 @@ from holdfast.client import Client
 from holdfast.client.bulk import Rows, predict_all
 from holdfast.demo.flights import FEATURES, FIRST_MONDAY_MS, TARGET, WEEK_MS
 from holdfast.kernel.errors import NotFound
+from holdfast.kernel.times import parse_time
 
 if TYPE_CHECKING:
     import polars as pl
@@ -102,4 +103,4 @@ def _known_weeks(client: Client, endpoint: str) -> dict[int, tuple[int, int]]:
         windows = client.monitor(endpoint, window="1w").get("windows", [])
     except NotFound:
         return {}
-    return {int(item["start"]): (int(item["rows"]), int(item["labelled"])) for item in windows}
+    return {parse_time(item["start"]): (item["rows"], item["labelled"]) for item in windows}
