@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.audit.records import AuditEntry
 from holdfast.audit.service import AuditLog
+from holdfast.audit.words import describe_entry, object_address
 from holdfast.kernel.canonical import canonical_json
 from holdfast.kernel.errors import InvalidInput
 from holdfast.web import Call, Page, Route
@@ -44,7 +45,8 @@ def pages(audit: AuditLog) -> list[Route]:
         entry = audit.get_entry(call.caller, int(text))
         context = {
             "entry": entry,
-            "sentence": f"{_who(entry)} did {entry.action} on {entry.object} at {stamp_text(entry.time_ms)}.",
+            "sentence": f"{_capital(describe_entry(entry))}, {stamp_text(entry.time_ms)}.",
+            "address": object_address(entry.object),
             "change": diff_fields(entry.before or {}, entry.after or {}),
             "leaf": canonical_json(entry.leaf).decode(),
         }
@@ -56,13 +58,13 @@ def pages(audit: AuditLog) -> list[Route]:
     ]
 
 
-def _who(entry: AuditEntry) -> str:
-    return entry.actor_name or f"principal {entry.actor[:12]}"
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _sentence(newest: AuditEntry) -> str:
     many = plural(newest.index + 1, "entry", "entries")
     return (
         f"{many}, each a leaf of one Merkle tree: a change of what was written is found by verifying. "
-        f"The last is {newest.action} on {newest.object} by {_who(newest)}."
+        f"The last: {describe_entry(newest)}."
     )

@@ -137,7 +137,7 @@ def _model_view(call: Call, model: RegisteredModel, registry: Registry, tracking
     ]
     columns: list[dict[str, object]] = [{"label": "Version"}, {"label": "State"}, {"label": "Served by"}]
     columns += [{"label": key, "num": True, "title": f"Metric {key} of its run"} for key in keys]
-    columns += [{"label": label} for label in ("Registered", "By", "Run", "Digest")]
+    columns += [{"label": label} for label in ("Registered", "Run", "Digest")]
     kind, sentence = _model_sentence(model)
     return ModelView(
         model, kind, sentence, rows, columns,
@@ -169,10 +169,11 @@ def _model_sentence(model: RegisteredModel) -> tuple[str, str]:
 
 def _use(url: str, model: RegisteredModel) -> str:
     name = shlex.quote(model.name)
-    newest = model.versions[0].version if model.versions else 1
+    ready = [version.version for version in model.versions if version.status == "ready"]
+    newest = ready[0] if ready else 1
     return (
         f"export HOLDFAST_URL={url}\n"
-        f"holdfast model alias {name} production {newest}\n"
+        f"holdfast model alias {name}/{newest} production\n"
         f"holdfast deploy {name}@production --endpoint {name}\n"
         f"holdfast model history {name}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -20,13 +21,25 @@ from holdfast.web.charts import Chart, Series
 from holdfast.web.diffs import DiffLine, read_diff
 from holdfast.web.wording import number_text, plural
 
-__all__ = ["VersionRef", "VersionsOf", "pages"]
+__all__ = ["RegisteredVersion", "VersionsOf", "pages"]
 
 _MOST_RUNS = 1000
 _MOST_CHARTS = 12
 _MOST_HEADLINES = 6
 _TEXT_LIMIT = 200_000
 _TAIL = 200
+
+
+class RegisteredVersion(Protocol):
+    """A model version, as far as a run's page names it."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
 
 
 class VersionRef(msgspec.Struct, frozen=True):
@@ -36,7 +49,7 @@ class VersionRef(msgspec.Struct, frozen=True):
     version: int
 
 
-VersionsOf = Callable[[Caller, str], Sequence[VersionRef]]
+VersionsOf = Callable[[Caller, str], Sequence[RegisteredVersion]]
 """The model versions of a run; the registry's answer, bound by the composition root."""
 
 
@@ -177,7 +190,7 @@ def _run_view(
     artifacts: Items[TreeFile] = tracking.list_artifacts(caller, run.run_id)
     by_path = {file.path: file for file in artifacts.items}
     logged = models.list_models(caller, run.run_id)
-    versions = list(versions_of(caller, run.run_id))
+    versions = [VersionRef(one.name, one.version) for one in versions_of(caller, run.run_id)]
     recipe = run.recipe
     diff = by_path.get(recipe.git_diff_artifact) if recipe and recipe.git_diff_artifact else None
     log = next((file for path, file in by_path.items() if path.endswith(("output.log", "output.txt"))), None)

@@ -25,6 +25,7 @@ _TIME_STEPS = (
 )
 _MONTH_STEPS = (1, 2, 3, 6, 12, 24, 60, 120)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 22, 26
+_LARGEST, _SMALLEST = 1e300, 1e-290  # beyond these an axis can't be divided into ticks
 _Scale = Callable[[float], float]
 
 
@@ -175,11 +176,22 @@ def draw(chart: Chart, width: int = 960, height: int = 260) -> Drawing:
         level_y=at_y(level.y) if level else None,
         level_box=box,
         spans=[(at_x(s.start), max(2.0, at_x(min(s.end, x_high)) - at_x(s.start))) for s in chart.spans],
-        marks=[
-            DrawnMark(at_x(m.x), m.kind, m.text, m.href, "end" if at_x(m.x) > width * 0.75 else "start")
-            for m in chart.marks
-        ],
+        marks=_marks(chart, at_x, width),
     )  # fmt: skip
+
+
+def _marks(chart: Chart, at_x: _Scale, width: int) -> list[DrawnMark]:
+    """Marks from left to right; a text that would run into the one before is left out."""
+    drawn: list[DrawnMark] = []
+    free = 0.0
+    for mark in sorted(chart.marks, key=lambda mark: mark.x):
+        x, reach = at_x(mark.x), 6.5 * len(mark.text) + 12
+        anchor = "end" if x + reach > width else "start"
+        begin = x - reach if anchor == "end" else x
+        text = mark.text if begin >= free else ""
+        free = max(free, begin + reach) if text else free
+        drawn.append(DrawnMark(x, mark.kind, text, mark.href, anchor))
+    return drawn
 
 
 def spark(values: Sequence[float | None], width: int = 104, height: int = 24) -> Spark:
@@ -203,14 +215,15 @@ def spark(values: Sequence[float | None], width: int = 104, height: int = 24) ->
 
 def _line(chart: Chart, series: Series, xs: list[float], at_y: _Scale) -> Line:
     points = [
-        None if y is None or not math.isfinite(y) else (x, at_y(y)) for x, y in zip(xs, series.y, strict=True)
+        (x, at_y(y)) if y is not None and abs(y) < _LARGEST else None
+        for x, y in zip(xs, series.y, strict=True)
     ]
     band = ""
     if series.low and series.high:
         edges = [
             (x, at_y(h), at_y(w))
             for x, w, h in zip(xs, series.low, series.high, strict=True)
-            if w is not None and h is not None
+            if w is not None and h is not None and abs(w) < _LARGEST and abs(h) < _LARGEST
         ]
         if edges:
             there = "L".join(f"{x} {high}" for x, high, _ in edges)
@@ -250,13 +263,8 @@ def _x_range(chart: Chart) -> tuple[float, float]:
 
 
 def _y_range(chart: Chart) -> tuple[float, float]:
-    values = [
-        v
-        for s in chart.series
-        for part in (s.y, s.low, s.high)
-        for v in part
-        if v is not None and math.isfinite(v)
-    ]
+    parts = [part for series in chart.series for part in (series.y, series.low, series.high)]
+    values = [value for part in parts for value in part if value is not None and abs(value) < _LARGEST]
     if chart.level:
         values += [v for v in (chart.level.y, chart.level.low, chart.level.high) if v is not None]
     if chart.from_zero:
@@ -264,8 +272,8 @@ def _y_range(chart: Chart) -> tuple[float, float]:
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
-    if low == high:
-        pad = abs(low) * 0.1 or 1.0
+    if high - low <= max(abs(low), abs(high), _SMALLEST) * 1e-9:
+        pad = max(abs(low) * 0.1, _SMALLEST) if low else 1.0
         return (low if chart.from_zero and low == 0 else low - pad), high + pad
     return low, high
 
@@ -276,7 +284,7 @@ def _ticks(low: float, high: float, about: int = 4) -> list[float]:
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
+    return [float(f"{i * step:.12g}") for i in range(first, max(last, first + 1) + 1)]
 
 
 def _tick_text(value: float, unit: str, step: float) -> str:

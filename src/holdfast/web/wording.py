@@ -54,8 +54,8 @@ def column_texts(values: Sequence[float | None], digits: int = 4) -> list[str | 
 
 
 def share_text(value: float, digits: int = 1) -> str:
-    """A share from 0 to 1 as a percentage: 0.2403 is `24.0%`."""
-    return f"{value * 100:.{digits}f}%".replace("-", "−")
+    """A share from 0 to 1 as a percentage: 0.2403 is `24.0 %`, with a no-break space."""
+    return f"{value * 100:.{digits}f}\u00a0%".replace("-", "−")
 
 
 def moment(ms: float) -> datetime:

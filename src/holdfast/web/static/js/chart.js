@@ -25,7 +25,7 @@ function short(value) {
 
 function valueText(value, unit) {
   if (value === null || value === undefined) return "no value";
-  if (unit === "share") return `${(value * 100).toFixed(1)}%`;
+  if (unit === "share") return `${(value * 100).toFixed(1)}\u00a0%`;
   if (unit === "latency") return value < 1000 ? `${short(value)} µs` : `${short(value / 1000)} ms`;
   return short(value);
 }
@@ -120,7 +120,7 @@ function paintMarks(plot, chart) {
   ctx.textBaseline = "alphabetic";
   ctx.font = `600 ${11 * px}px ${getComputedStyle(document.body).fontFamily}`;
   let free = -Infinity;
-  for (const mark of chart.marks) {
+  for (const mark of [...chart.marks].sort((one, other) => one.x - other.x)) {
     const x = plot.valToPos(mark.x / scaled(chart), "x", true);
     if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
     const colour = ink(mark.kind === "alert" ? "--harm" : "--muted");
@@ -216,7 +216,7 @@ function options(chart, holder, readout, onZoom) {
 }
 
 function tickText(value, unit, ticks) {
-  if (unit === "share") return `${(value * 100).toFixed(ticks.length > 1 && ticks[1] - ticks[0] < 0.00999 ? 1 : 0)}%`;
+  if (unit === "share") return `${(value * 100).toFixed(ticks.length > 1 && ticks[1] - ticks[0] < 0.00999 ? 1 : 0)}\u00a0%`;
   return unit === "latency" && value === 0 ? "0" : valueText(value, unit);
 }
 
@@ -240,7 +240,7 @@ async function draw(figure) {
   figure.classList.add("drawn");
   drawn.get(figure)?.destroy();
   const readout = figure.querySelector(".readout") ?? Object.assign(document.createElement("p"), { className: "readout" });
-  holder.after(readout);
+  figure.querySelector(".over").append(readout);
   const show = async (range) => {
     const shown = range && !chart.is_time ? await detail(chart, range) : chart;
     drawn.get(figure)?.destroy();

@@ -43,3 +43,12 @@ document.addEventListener("click", (event) => {
   const link = row.querySelector("a.open");
   if (link) link.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, ctrlKey: event.ctrlKey, metaKey: event.metaKey }));
 });
+
+// A cell of the heat map opens its input's values in its window.
+document.addEventListener("click", (event) => {
+  const cell = event.target.closest("table[data-heat] tbody td");
+  if (!cell) return;
+  const link = new URL(cell.parentElement.querySelector("a").href);
+  link.searchParams.set("at", cell.closest("table").tHead.rows[0].cells[cell.cellIndex].dataset.at);
+  location.assign(link);
+});
