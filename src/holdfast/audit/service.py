@@ -11,7 +11,7 @@ from holdfast.audit.leaf import commit_reason, details_bytes, make_leaf
 from holdfast.audit.merkle import Peaks, leaf_hash
 from holdfast.audit.records import AuditEntry, Verification
 from holdfast.kernel.errors import NotFound
-from holdfast.kernel.paging import Items, decode_token, encode_token
+from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Storage, Tx
 
@@ -76,7 +76,7 @@ class AuditLog:
         self, caller: Caller, *, limit: int = 100, page_token: str = "", object: str | None = None
     ) -> Items[AuditEntry]:
         """Entries of the caller's workspace, newest first; of one object ('model:flights') when it is named."""
-        below = int(decode_token(page_token)) if page_token else None
+        below = decode_number(page_token) if page_token else None
         found = self._storage.read(
             lambda tx: store.list_entries(tx, caller.workspace, below, limit + 1, object)
         )

@@ -86,6 +86,18 @@ class StoredLeaf(msgspec.Struct, frozen=True):
     after: bytes | None
 
 
+class _Signed(msgspec.Struct, frozen=True):
+    """What an entry shows of its leaf; a damaged leaf shows nothing, so that the log can be read all the same."""
+
+    time_ms: int = 0
+    actor: str = ""
+    auth: str = ""
+    action: str = "unreadable"
+    object: str = ""
+    digest: str | None = None
+    request_id: str = ""
+
+
 class Head(msgspec.Struct, frozen=True):
     """The tree's size and the hashes of its peaks, the largest first."""
 
@@ -96,11 +108,10 @@ class Head(msgspec.Struct, frozen=True):
 def load_head(tx: Tx) -> Head | None:
     """The head; None before the first entry."""
     row = tx.execute(select(_head.c.size, _head.c.peaks)).one_or_none()
-    return (
-        None
-        if row is None
-        else Head(row.size, [row.peaks[at : at + 32] for at in range(0, len(row.peaks), 32)])
-    )
+    if row is None:
+        return None
+    peaks = _blob(row.peaks) or b""
+    return Head(row.size, [peaks[at : at + 32] for at in range(0, len(peaks), 32)])
 
 
 def insert_leaf(tx: Tx, leaf: StoredLeaf, nodes: list[Node], peaks: Peaks) -> None:
@@ -125,7 +136,7 @@ def iterate_leaves(tx: Tx) -> Iterator[StoredLeaf]:
 
 def load_nodes(tx: Tx) -> dict[tuple[int, int], bytes]:
     """The stored inner nodes by (level, index)."""
-    return {(row.level, row.idx): row.hash for row in tx.execute(select(_nodes))}
+    return {(row.level, row.idx): _blob(row.hash) or b"" for row in tx.execute(select(_nodes))}
 
 
 def list_entries(
@@ -151,33 +162,50 @@ def _leaf(row: Row[Any]) -> StoredLeaf:
     return StoredLeaf(
         row.idx,
         row.workspace_id,
-        row.leaf,
-        row.leaf_hash,
+        _blob(row.leaf) or b"",
+        _blob(row.leaf_hash) or b"",
         row.object,
         row.actor_name,
         row.reason,
-        row.salt,
-        row.before,
-        row.after,
+        _blob(row.salt),
+        _blob(row.before),
+        _blob(row.after),
     )
+
+
+def _blob(value: object) -> bytes | None:
+    """A column's bytes; SQLite gives text or a number where a hand wrote one."""
+    return value if isinstance(value, bytes) or value is None else str(value).encode()
 
 
 def _entry(stored: StoredLeaf) -> AuditEntry:
-    leaf = json.loads(stored.leaf)
+    try:
+        signed = msgspec.json.decode(stored.leaf, type=_Signed)
+    except msgspec.DecodeError:
+        signed = _Signed(object=stored.object)
     return AuditEntry(
         index=stored.idx,
-        time_ms=leaf["time_ms"],
+        time_ms=signed.time_ms,
         workspace=stored.workspace_id,
-        actor=leaf["actor"],
+        actor=signed.actor,
         actor_name=stored.actor_name,
-        auth=leaf["auth"],
-        action=leaf["action"],
-        object=leaf["object"],
-        digest=leaf["digest"],
-        request_id=leaf["request_id"],
+        auth=signed.auth,
+        action=signed.action,
+        object=signed.object,
+        digest=signed.digest,
+        request_id=signed.request_id,
         reason=stored.reason or "",
-        before=None if stored.before is None else json.loads(stored.before),
-        after=None if stored.after is None else json.loads(stored.after),
-        leaf=leaf,
+        before=_object(stored.before),
+        after=_object(stored.after),
+        leaf=_object(stored.leaf) or {},
         leaf_hash=stored.leaf_hash.hex(),
     )
+
+
+def _object(data: bytes | None) -> dict[str, Any] | None:
+    """A JSON object out of its bytes; None for none, and for bytes that are damaged."""
+    try:
+        found = None if data is None else json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from holdfast.audit import store
 from holdfast.audit.leaf import commit_reason
-from holdfast.audit.merkle import Peaks, leaf_hash
+from holdfast.audit.merkle import Peaks, leaf_hash, node_hash
 from holdfast.audit.records import Damage, Verification
 from holdfast.audit.store import StoredLeaf
 from holdfast.kernel.hashing import sha256_hex
@@ -15,30 +17,100 @@ from holdfast.storage import Tx
 __all__ = ["verify_log"]
 
 _MOST_NAMED = 1000
+_MISSING = b"\x00" * 32
 
 
 def verify_log(tx: Tx) -> Verification:
-    """Verify every entry of the log; `damaged` names at most 1,000."""
-    head, nodes = store.load_head(tx), store.load_nodes(tx)
-    peaks = Peaks()
+    """Verify every entry of the log; `damaged` names at most 1,000.
+
+    The root is computed from the entries alone; a missing one counts as 32 zero bytes.
+    """
+    head, stored = store.load_head(tx), _StoredTree(store.load_nodes(tx))
+    true = Peaks()
     damaged: list[Damage] = []
     for leaf in store.iterate_leaves(tx):
-        while peaks.size < leaf.idx and len(damaged) < _MOST_NAMED:
-            damaged.append(Damage(peaks.size, "the entry is missing"))
-            peaks.append(b"\x00" * 32)
-        damaged.extend(Damage(leaf.idx, problem) for problem in _leaf_problems(leaf))
-        for node in peaks.append(leaf_hash(leaf.leaf)):
-            stored = nodes.pop((node.level, node.index), None)
-            if stored != node.hash:
-                damaged.append(_node_damage(node.level, node.index, stored is None))
+        while true.size < leaf.idx and len(damaged) < _MOST_NAMED:
+            damaged.append(Damage(true.size, "the entry is missing"))
+            damaged.extend(stored.append(()))
+            true.append(_MISSING)
         if len(damaged) >= _MOST_NAMED:
             break
+        damaged.extend(Damage(leaf.idx, problem) for problem in _leaf_problems(leaf))
+        damaged.extend(stored.append((leaf_hash(leaf.leaf), leaf.leaf_hash)))
+        true.append(leaf_hash(leaf.leaf))
     else:
-        damaged.extend(_head_problems(head, peaks))
-        damaged.extend(
-            Damage(-1, f"the tree holds a node too many (level {level}, {at})") for level, at in nodes
+        damaged.extend(stored.head_problems(head))
+        if not damaged and head is not None and Peaks(head.size, head.peaks).root() != true.root():
+            damaged.append(Damage(-1, "the root does not match the entries"))
+    return Verification(not damaged, true.size, true.root().hex(), damaged[:_MOST_NAMED])
+
+
+class _StoredTree:
+    """The tree as it is stored. Each node is compared with its children once and then taken as it stands, so that
+    a damage is named where it is and not again in every node above it.
+
+    A subtree's hash is a tuple of what it may be: one hash, two where two stored things disagree, none where an
+    entry is missing.
+    """
+
+    def __init__(self, nodes: dict[tuple[int, int], bytes]) -> None:
+        self._nodes = nodes
+        self._peaks: list[tuple[bytes, ...]] = []
+        self._size = 0
+
+    def append(self, leaf: tuple[bytes, ...]) -> Iterator[Damage]:
+        """Add a leaf; gives what is wrong with the nodes that it completes. To be exhausted."""
+        current, index, level = leaf, self._size, 0
+        while index & 1:
+            left = self._peaks.pop()
+            index, level = index >> 1, level + 1
+            stored = self._nodes.pop((level, index), None)
+            made = tuple(dict.fromkeys(node_hash(one, other) for one in left for other in current))
+            if stored is None:
+                yield Damage(-1, f"the tree node over the {_span(level, index)} is missing")
+                current = made[:1]
+            elif made and stored not in made:
+                yield from _mismatch(level, index)
+                current = (stored, made[0])
+            else:
+                current = (stored,)
+        self._peaks.append(current)
+        self._size += 1
+
+    def head_problems(self, head: store.Head | None) -> Iterator[Damage]:
+        """What is wrong with the head, and the nodes that belong to no entry."""
+        size = 0 if head is None else head.size
+        if size != self._size:
+            what = "is missing" if size > self._size else "is beyond the tree's head"
+            first, last = min(size, self._size), max(size, self._size)
+            yield from (
+                Damage(at, f"the entry {what}") for at in range(first, min(last, first + _MOST_NAMED))
+            )
+            return
+        start = 0
+        levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
+        for level, made, peak in zip(levels, self._peaks, [] if head is None else head.peaks, strict=False):
+            if made and peak not in made:
+                yield from _mismatch(level, start >> level)
+            start += 1 << level
+        yield from (
+            Damage(-1, f"the tree holds a node too many (level {level}, {at})") for level, at in self._nodes
         )
-    return Verification(not damaged, peaks.size, peaks.root().hex(), damaged[:_MOST_NAMED])
+
+
+def _mismatch(level: int, index: int) -> Iterator[Damage]:
+    """A node that its children do not give. Of two entries below it, either may be the changed one."""
+    span = _span(level, index)
+    if level > 1:
+        yield Damage(-1, f"the tree node over the {span} does not match")
+        return
+    for entry in range(index << level, (index + 1) << level):
+        yield Damage(entry, f"the tree's hash over the {span} does not match")
+
+
+def _span(level: int, index: int) -> str:
+    first, last = index << level, ((index + 1) << level) - 1
+    return f"entry {first}" if first == last else f"entries {first} to {last}"
 
 
 def _leaf_problems(leaf: StoredLeaf) -> list[str]:
@@ -47,33 +119,17 @@ def _leaf_problems(leaf: StoredLeaf) -> list[str]:
     try:
         signed = json.loads(leaf.leaf)
     except ValueError:
-        return ["the leaf is not JSON"]
-    problems = []
+        signed = None
+    if not isinstance(signed, dict):
+        return ["the leaf is not a JSON object"]
+    return list(_detail_problems(leaf, signed))
+
+
+def _detail_problems(leaf: StoredLeaf, signed: Mapping[str, Any]) -> Iterator[str]:
     for name, stored in (("before", leaf.before), ("after", leaf.after)):
         if stored is not None and signed.get(name) != sha256_hex(stored):
-            problems.append(f"the state {name} the change does not match its hash in the leaf")
+            yield f"the state {name} the change does not match its hash in the leaf"
     if leaf.reason is not None and signed.get("reason") != commit_reason(leaf.reason, leaf.salt or b""):
-        problems.append("the reason does not match its commitment in the leaf")
+        yield "the reason does not match its commitment in the leaf"
     if signed.get("workspace") != leaf.workspace_id or signed.get("object") != leaf.object:
-        problems.append("the index columns do not match the leaf")
-    return problems
-
-
-def _node_damage(level: int, index: int, missing: bool) -> Damage:
-    first, last = index << level, ((index + 1) << level) - 1
-    what = "is missing" if missing else "does not match"
-    return Damage(first, f"the tree node over the entries {first} to {last} {what}")
-
-
-def _head_problems(head: store.Head | None, peaks: Peaks) -> list[Damage]:
-    size = 0 if head is None else head.size
-    if size > peaks.size:
-        return [
-            Damage(at, "the entry is missing")
-            for at in range(peaks.size, min(size, peaks.size + _MOST_NAMED))
-        ]
-    if size < peaks.size:
-        return [Damage(at, "the entry is beyond the tree's head") for at in range(size, peaks.size)]
-    if head is not None and Peaks(head.size, head.peaks).root() != peaks.root():
-        return [Damage(-1, "the root does not match the entries")]
-    return []
+        yield "the index columns do not match the leaf"

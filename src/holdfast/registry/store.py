@@ -28,8 +28,8 @@ from holdfast.runtimes.records import ModelDescription, Parity
 from holdfast.storage import Tx, metadata
 
 __all__ = [
-    "aliases_of",
     "alias_changes",
+    "aliases_of",
     "delete_alias",
     "find_version",
     "insert_model",

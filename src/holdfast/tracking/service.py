@@ -16,7 +16,7 @@ from holdfast.kernel.canonical import canonical_json
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.ids import new_id
-from holdfast.kernel.paging import Items, decode_token, encode_token
+from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Objects, Storage, Tx, trees
 from holdfast.tracking.points import Columns, decode_points, encode_points, history_of
@@ -121,7 +121,7 @@ class Tracking:
     ) -> Items[Run]:
         """Runs, the newest first, of one experiment when it is named."""
         require(caller, "tracking:read")
-        below = int(decode_token(page_token)) if page_token else None
+        below = decode_number(page_token) if page_token else None
 
         def fn(tx: Tx) -> list[tuple[int, Run]]:
             experiment_id = (
