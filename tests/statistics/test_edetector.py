@@ -80,10 +80,11 @@ def test_since_is_near_the_change_not_at_the_alarm() -> None:
     assert abs(np.median(starts) - 70) <= 7
 
 
-def test_looking_earlier_than_asked_is_not_done() -> None:
+def test_it_looks_only_where_it_is_told_to() -> None:
     errors, rows, windows = np.array([90, 10, 10]), np.array([100, 100, 100]), np.array([0, 1, 2])
     assert detect(errors, rows, windows, 0.2).alarm == 0
-    assert detect(errors, rows, windows, 0.2, test_from=1).alarm == 1
+    assert detect(errors, rows, windows, 0.2, looks=np.array([False, True, True])).alarm == 1
+    assert detect(errors, rows, windows, 0.2, looks=np.zeros(3, bool)).alarm is None
 
 
 def test_windows_without_labels_are_no_evidence() -> None:

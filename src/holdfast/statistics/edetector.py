@@ -16,7 +16,7 @@ windows and however often one looks inside them.
 
 The product depends on counts alone: it is the same in whatever order the rows came. So the stakes may be
 recomputed from daily counts when labels arrive late, and stay valid in the order of arrival, as long as the
-test looks at the latest bucket that has labels (`test_from`) and never again at an earlier one.
+test looks (`looks`) at the latest bucket that has labels and never again at an earlier one.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def detect(
     windows: Counts,
     tolerated: float,
     *,
-    test_from: int = 0,
+    looks: NDArray[np.bool_] | None = None,
     alpha: float = ALPHA,
 ) -> Detection:
     """Run the test over buckets in time order; `windows` is the number of each bucket's window, ascending.
 
-    A window without labelled rows starts no stake. Looks for an alarm after each bucket from `test_from` on.
-    With `tolerated` >= 1 no error rate is too high, so nothing is evidence.
+    A window without labelled rows starts no stake. Looks for an alarm after each bucket that `looks` names; after
+    every bucket without it. With `tolerated` >= 1 no error rate is too high, so nothing is evidence.
     """
     buckets = len(rows)
     if not 0.0 < tolerated < 1.0:
@@ -96,7 +96,7 @@ def detect(
                 started = int(windows[at])
             stakes = stakes + gains[at]
         evidence[at] = _log_mean(stakes)
-        if at >= test_from and evidence[at] >= -math.log(alpha):
+        if (looks is None or looks[at]) and evidence[at] >= -math.log(alpha):
             return Detection(evidence[: at + 1], at, _most_likely_start(gains[: at + 1], rows))
     return Detection(evidence, None, None)
 
