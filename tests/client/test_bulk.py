@@ -105,6 +105,8 @@ def test_labels_of_a_file(plane, client: Client) -> None:
     batch = Batch(1, {"key": ["a", "b", "c"], "y": ["1", "", "0"]})
     assert feedback_rows(client, "e", batch, _FILE, FileColumns(label="y")) == 2
     assert json.loads(plane.seen[-1].body) == {"columns": {"label": ["1", "0"], "key": ["a", "c"]}}
+    with pytest.raises(InvalidInput, match=r"Row 2 of 'f.csv' has a label and no 'key'"):
+        feedback_rows(client, "e", Batch(1, {"key": ["a", ""], "label": ["1", "0"]}), _FILE, FileColumns())
     with pytest.raises(InvalidInput, match="no column 'label'"):
         feedback_rows(client, "e", batch, _FILE, FileColumns())
     with pytest.raises(InvalidInput, match="neither 'prediction_id' nor 'key'"):

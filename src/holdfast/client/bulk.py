@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ class Rows(msgspec.Struct, frozen=True):
     """
 
     columns: dict[str, list[Any]]
-    keys: list[str] | None = None
-    event_times: list[int] | None = None
+    keys: Sequence[str | None] | None = None
+    event_times: Sequence[int | None] | None = None
 
     @property
     def count(self) -> int:
@@ -103,7 +103,7 @@ def feedback_rows(client: Client, endpoint: str, batch: Batch, path: Path, names
     kept = [row for row, label in enumerate(labels) if not is_missing(label)]
     if not kept:
         return 0
-    named = [str(batch.columns[names.prediction_id if by_id else names.key][row]) for row in kept]
+    named = _names(batch, names.prediction_id if by_id else names.key, kept, path)
     times = _times(batch, names.time, path)
     return client.feedback(
         endpoint,
@@ -114,21 +114,35 @@ def feedback_rows(client: Client, endpoint: str, batch: Batch, path: Path, names
     )
 
 
-def _keys(batch: Batch, name: str) -> list[str] | None:
+def _names(batch: Batch, column: str, kept: list[int], path: Path) -> list[str]:
+    """What names the predictions of the kept rows. Raises InvalidInput for a row without."""
+    names: list[str] = []
+    for row in kept:
+        value = batch.columns[column][row]
+        if is_missing(value):
+            raise InvalidInput(f"Row {batch.first_row + row} of {path.name!r} has a label and no {column!r}.")
+        names.append(str(value))
+    return names
+
+
+def _keys(batch: Batch, name: str) -> list[str | None] | None:
     column = batch.columns.get(name)
-    return None if column is None else [str(value) for value in column]
+    return None if column is None else [None if is_missing(value) else str(value) for value in column]
 
 
-def _times(batch: Batch, name: str, path: Path) -> list[int] | None:
+def _times(batch: Batch, name: str, path: Path) -> list[int | None] | None:
     column = batch.columns.get(name)
     if column is None:
         return None
-    try:
-        return [parse_time(value, name) for value in column]
-    except InvalidInput as error:
-        error.message = f"{path.name!r}, rows from {batch.first_row}: {error.message}"
-        error.args = (error.message,)
-        raise
+    times: list[int | None] = []
+    for offset, value in enumerate(column):
+        try:
+            times.append(None if is_missing(value) else parse_time(value, name))
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"Row {batch.first_row + offset} of {path.name!r}: {error.message}", hint=error.hint
+            ) from None
+    return times
 
 
 def _no_column(name: str, batch: Batch, path: Path) -> InvalidInput:

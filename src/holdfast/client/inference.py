@@ -20,8 +20,8 @@ def infer_request(
     signature: Mapping[str, Any],
     columns: Mapping[str, Sequence[Any]],
     *,
-    keys: Sequence[str] | None = None,
-    event_times: Sequence[int] | None = None,
+    keys: Sequence[str | None] | None = None,
+    event_times: Sequence[int | None] | None = None,
 ) -> dict[str, Any]:
     """The request for rows given as columns: one tensor per input, null for missing, and keys and event
     times.

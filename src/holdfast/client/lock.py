@@ -13,10 +13,26 @@ def imported_distributions() -> list[str]:
 
     holdfast itself is left out: a model does not need its client to predict.
     """
-    owners = importlib.metadata.packages_distributions()
     top = {name.partition(".")[0] for name, module in list(sys.modules.items()) if module is not None}
-    names = {owner for module in top for owner in owners.get(module, ())} - {"holdfast"}
-    return sorted({f"{name}=={importlib.metadata.version(name)}" for name in names}, key=str.lower)
+    found: set[str] = set()
+    for item in importlib.metadata.distributions():
+        name = item.metadata["Name"]
+        if name and name != "holdfast" and not top.isdisjoint(_modules_of(item)):
+            found.add(f"{name}=={item.version}")
+    return sorted(found, key=str.lower)
+
+
+def _modules_of(item: importlib.metadata.Distribution) -> set[str]:
+    """The top-level modules of a distribution. (`packages_distributions` finds few of them before Python 3.11.)"""
+    declared = (item.read_text("top_level.txt") or "").split()
+    if declared:
+        return set(declared)
+    first = {path.parts[0] for path in item.files or [] if path.suffix in (".py", ".so", ".pyd")}
+    return {
+        part.partition(".")[0]
+        for part in first
+        if not part.endswith((".dist-info", ".data")) and part != ".."
+    }
 
 
 def installed_distributions() -> list[str]:

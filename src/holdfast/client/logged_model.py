@@ -7,6 +7,7 @@ import importlib.util
 import pickle
 import platform
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -94,9 +95,11 @@ def _probe(model: Any, reference: Any, inputs: Sequence[str]) -> list[Any]:
     """What the model predicts for the first rows of the reference, as plain values."""
     try:
         head = _head(reference, inputs)
-        predicted = model.predict(head)
-        if callable(getattr(model, "predict_proba", None)):
-            model.predict_proba(head)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the model warns of is no failure, even under -W error
+            predicted = model.predict(head)
+            if callable(getattr(model, "predict_proba", None)):
+                model.predict_proba(head)
     except Exception as error:
         raise InvalidInput(
             f"The model fails on its own reference: {type(error).__name__}: {error}",

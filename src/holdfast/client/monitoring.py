@@ -26,9 +26,9 @@ class MonitoringVerbs:
         endpoint: str,
         labels: Sequence[Any],
         *,
-        keys: Sequence[str] | None = None,
+        keys: Sequence[str | None] | None = None,
         prediction_ids: Sequence[str] | None = None,
-        event_times: Sequence[int] | None = None,
+        event_times: Sequence[int | None] | None = None,
     ) -> int:
         """Deliver the true outcome of predictions named by `keys` or by `prediction_ids`; gives how many
         were taken.

@@ -101,8 +101,8 @@ class ServingVerbs:
         endpoint: str,
         data: Any,
         *,
-        keys: Sequence[str] | None = None,
-        event_times: Sequence[int] | None = None,
+        keys: Sequence[str | None] | None = None,
+        event_times: Sequence[int | None] | None = None,
     ) -> Predictions:
         """Predict each row of `data`: a table of columns, a list of rows (dicts), or a pandas or polars
         frame.
@@ -114,7 +114,9 @@ class ServingVerbs:
         body = infer_request(known.signature or {}, columns_of(data), keys=keys, event_times=event_times)
         api = self.inference_api()
         path = f"/v2/models/{segment(endpoint)}/infer"
-        return read_predictions(api.send("POST", path, json=encode(body), repeatable=keys is not None))
+        return read_predictions(
+            api.send("POST", path, json=encode(body), repeatable=keys is not None and None not in keys)
+        )
 
     def served_endpoint(self, name: str) -> Endpoint:
         """The endpoint with its signature, fetched once per client and deployment."""
