@@ -17,6 +17,8 @@ from holdfast.identity import routes as identity_routes
 from holdfast.identity.records import PUBLIC
 from holdfast.identity.service import Identity, ensure_admin_token, may
 from holdfast.kernel.errors import Unavailable
+from holdfast.monitoring import routes as monitoring_routes
+from holdfast.overview import pages as overview_pages
 from holdfast.predictions import routes as predictions_routes
 from holdfast.registry import pages as registry_pages
 from holdfast.registry import routes as registry_routes
@@ -58,6 +60,7 @@ def all_routes(composition: Composition) -> list[Route]:
         *registry_routes.routes(c.registry, c.objects),
         *predictions_routes.routes(c.predictions),
         *serving_routes.routes(c.serving),
+        *monitoring_routes.routes(c.monitor),
     ]
     return [*_operations(c, declared), *declared, *_pages(c)]
 
@@ -95,6 +98,7 @@ def _pages(c: Composition) -> list[Route]:
         *audit_pages.pages(c.audit),
         *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run),
         *registry_pages.pages(c.registry, c.tracking),
+        *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit),
     ]
 
 

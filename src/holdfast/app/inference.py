@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from holdfast.serving.inference import main
+from holdfast.serving.inference import InferenceSettings, main
 from holdfast.web.logs import configure_logs
 
 __all__ = ["run"]
@@ -13,10 +13,11 @@ __all__ = ["run"]
 def run(options: argparse.Namespace) -> int:
     """Serve the workspace's endpoints until SIGTERM, or until the server that started it is gone."""
     configure_logs("inference")
-    return main(
-        host=options.host,
-        port=options.port,
+    settings = InferenceSettings(
         control_plane_url=options.server,
         data_dir=options.data.absolute(),
+        host=options.host,
+        port=options.port,
         supervised=options.supervised,
     )
+    return main(settings)

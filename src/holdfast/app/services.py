@@ -8,6 +8,7 @@ from pathlib import Path
 from holdfast.audit.service import AuditLog
 from holdfast.jobs.local import LocalExecutor
 from holdfast.kernel.clock import SystemClock
+from holdfast.monitoring.service import Monitor
 from holdfast.predictions.service import Predictions
 from holdfast.registry.service import Registry
 from holdfast.serving.service import Serving
@@ -39,6 +40,7 @@ class Services:
         self.serving = Serving(
             self.storage, self.objects, self.registry, settings.keys / "serving.key", self.closing
         )
+        self.monitor = Monitor(self.storage, self.objects, self.predictions, self.clock)
 
     def close(self) -> None:
         """Finish what is queued, then close the stores."""

@@ -200,6 +200,49 @@ def upgrade() -> None:
     )
     op.create_index('ix_model_version_status', 'model_version', ['status'], unique=False)
     op.create_index('ix_model_version_workspace_id_run_id', 'model_version', ['workspace_id', 'run_id'], unique=False)
+    op.create_table('monitor_alert',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('alert_id', sa.BigInteger(), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint', sa.String(length=63), nullable=False),
+    sa.Column('version', sa.BigInteger(), nullable=False),
+    sa.Column('state', sa.String(length=8), nullable=False),
+    sa.Column('raised_at', sa.BigInteger(), nullable=False),
+    sa.Column('ended_at', sa.BigInteger(), nullable=True),
+    sa.Column('recovered_at', sa.BigInteger(), nullable=True),
+    sa.Column('body', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', 'alert_id', name=op.f('pk_monitor_alert'))
+    )
+    op.create_index('ix_monitor_alert_endpoint_id', 'monitor_alert', ['workspace_id', 'endpoint_id', 'alert_id'], unique=False)
+    op.create_table('monitor_bucket',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('start', sa.BigInteger(), nullable=False),
+    sa.Column('version', sa.BigInteger(), nullable=False),
+    sa.Column('reference_id', sa.String(length=64), nullable=False),
+    sa.Column('rows', sa.BigInteger(), nullable=False),
+    sa.Column('failures', sa.BigInteger(), nullable=False),
+    sa.Column('labelled', sa.BigInteger(), nullable=False),
+    sa.Column('judged', sa.BigInteger(), nullable=False),
+    sa.Column('errors', sa.BigInteger(), nullable=False),
+    sa.Column('last_event', sa.BigInteger(), nullable=False),
+    sa.Column('last_label', sa.BigInteger(), nullable=True),
+    sa.Column('body', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', 'endpoint_id', 'start', 'version', name=op.f('pk_monitor_bucket'))
+    )
+    op.create_table('monitor_reference',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('version', sa.BigInteger(), nullable=False),
+    sa.Column('body', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', 'endpoint_id', 'version', name=op.f('pk_monitor_reference'))
+    )
+    op.create_table('monitor_state',
+    sa.Column('workspace_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('body', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('workspace_id', 'endpoint_id', name=op.f('pk_monitor_state'))
+    )
     op.create_table('prediction_change',
     sa.Column('change_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('workspace_id', sa.String(length=64), nullable=False),
