@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from holdfast.serving.inference import InferenceSettings, main
+from holdfast.serving.inference import main
 from holdfast.web.logs import configure_logs
 
 __all__ = ["run"]
@@ -13,11 +13,10 @@ __all__ = ["run"]
 def run(options: argparse.Namespace) -> int:
     """Serve the workspace's endpoints until SIGTERM, or until the server that started it is gone."""
     configure_logs("inference")
-    settings = InferenceSettings(
-        control_plane_url=options.server,
-        data_dir=options.data.absolute(),
+    return main(
         host=options.host,
         port=options.port,
+        control_plane_url=options.server,
+        data_dir=options.data.absolute(),
         supervised=options.supervised,
     )
-    return main(settings)
