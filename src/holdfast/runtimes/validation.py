@@ -21,9 +21,9 @@ _SHOWN = 5
 def check_columns(signature: Signature, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """The columns in the order of the signature with Python values of its types.
 
-    double: float, NaN for null, never infinite. long: int. string: str or None. boolean: bool. datetime: ms since the epoch, UTC,
-    or None. An int is a double; an integral float is a long; 0 and 1 are no booleans, numbers in text are no
-    numbers. Raises InvalidInput naming the column, the row (from 0) and the value.
+    double: float, NaN for null, never infinite. long: int. string: str or None. boolean: bool. datetime: ms
+    since the epoch, UTC, or None. An int is a double; an integral float is a long; 0 and 1 are no booleans,
+    numbers in text are no numbers. Raises InvalidInput naming the column, the row (from 0) and the value.
     """
     _check_names(signature, columns)
     rows = len(columns[signature.inputs[0].name])
