@@ -69,7 +69,8 @@ class Children:
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "holdfast.app", *self._commands[name], "--supervised"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE)
+        # A session of its own: Ctrl-C in a terminal reaches the server alone, which then ends its children in order.
+        return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
     @staticmethod
     def _end(process: subprocess.Popen[bytes]) -> None:

@@ -108,7 +108,9 @@ def _operations(c: Composition, declared: list[Route]) -> list[Route]:
 
     def ready(_call: Call) -> dict[str, str]:
         try:
-            c.storage.read(lambda tx: tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
+            c.storage.read(
+                lambda tx: tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+            )
         except sqlite3.Error as error:
             raise Unavailable(f"The database can't be read: {error}.") from error
         if not c.objects.root.is_dir():
@@ -127,7 +129,9 @@ def _operations(c: Composition, declared: list[Route]) -> list[Route]:
     return [
         Route("GET", "/health", health, PUBLIC, summary="Whether the process answers"),
         Route("GET", "/ready", ready, PUBLIC, summary="Whether the stores can be reached"),
-        Route("GET", "/version", mlflow_version, PUBLIC, summary="The MLflow version whose protocol is spoken"),
+        Route(
+            "GET", "/version", mlflow_version, PUBLIC, summary="The MLflow version whose protocol is spoken"
+        ),
         Route("GET", "/metrics", c.metrics.expose, PUBLIC, summary="Figures for Prometheus"),
         Route("GET", "/api/v1/version", version, PUBLIC, summary="The version of holdfast"),
         Route("GET", "/api/v1/openapi.json", openapi, PUBLIC, summary="This API's description"),

@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -78,7 +79,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    server = _Server(config, composition)
+    server = _Server(config, composition, children)
     try:
         server.run(sockets=[listener])
     finally:
@@ -87,16 +88,21 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends with exit code 0 on SIGTERM and Ctrl-C, and tells the waiting long polls at once."""
+    """Ends with exit code 0 on SIGTERM and Ctrl-C: first the children, so that the inference server can still ship
+    its log, then itself. A second signal ends it at once; what was acknowledged is on disk in any case."""
 
-    def __init__(self, config: uvicorn.Config, composition: Composition) -> None:
+    def __init__(self, config: uvicorn.Config, composition: Composition, children: Children) -> None:
         super().__init__(config)
         self._composition = composition
+        self._children = children
+        self._ending = False
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle the signals without raising them again afterwards, as uvicorn does by itself."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:
@@ -104,7 +110,16 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
+        """End the children in a thread, then the server."""
         self._composition.closing.set()
+        if self._ending:
+            super().handle_exit(sig, frame)
+            return
+        self._ending = True
+        threading.Thread(target=self._end, args=(sig, frame), name="holdfast-end", daemon=True).start()
+
+    def _end(self, sig: int, frame: Any) -> None:
+        self._children.stop()
         super().handle_exit(sig, frame)
 
 
@@ -139,7 +154,8 @@ def _listen(host: str, port: int) -> socket.socket:
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
             what = "is in use" if error.errno == errno.EADDRINUSE else "may not be used by this user"
             raise Conflict(
-                f"The port {port} on {host} {what}.", hint="Give another one with --port; the next port must be free too."
+                f"The port {port} on {host} {what}.",
+                hint="Give another one with --port; the next port must be free too.",
             ) from error
         raise InvalidInput(f"The address {host!r} can't be bound: {error.strerror}.") from error
     listener.listen(1024)

@@ -43,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
         _Task("fold", lambda: _fold(services)),
         _Task("clean", lambda: _clean(services), every_s=_CLEAN_EVERY_S),
     ]
-    threads = [threading.Thread(target=task.loop, args=(stop,), name=f"holdfast-{task.name}") for task in tasks]
+    threads = [
+        threading.Thread(target=task.loop, args=(stop,), name=f"holdfast-{task.name}") for task in tasks
+    ]
     for thread in threads:
         thread.start()
     stop.wait()
