@@ -1,0 +1,117 @@
+"""A whole holdfast on a data folder, whose processes can be killed by pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+from sklearn.linear_model import LogisticRegression
+
+import holdfast
+
+__all__ = ["ENDPOINT", "System", "train_and_deploy", "wait_until"]
+
+ENDPOINT = "clicks"
+
+
+def wait_until(what: str, check: Callable[[], Any], seconds: float = 60) -> Any:
+    """The first true answer of `check`; AssertionError naming `what` after `seconds`."""
+    until = time.monotonic() + seconds
+    last: Exception | None = None
+    while time.monotonic() < until:
+        try:
+            if found := check():
+                return found
+        except (holdfast.HoldfastError, OSError) as error:
+            last = error
+        time.sleep(0.1)
+    raise AssertionError(f"after {seconds} s: not yet {what} ({last})")
+
+
+def free_ports() -> int:
+    """A port whose successor is free too."""
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            try:
+                two.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+class System:
+    """`holdfast server` with its worker and inference server."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.port = free_ports()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.inference_url = f"http://127.0.0.1:{self.port + 1}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        command = [sys.executable, "-m", "holdfast.app", "server", "--data", str(self.data), "--port", str(self.port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_until("ready", lambda: holdfast.Client(self.url).server_version())
+
+    def child(self, name: str) -> int | None:
+        """The pid of the running child `worker` or `inference`."""
+        assert self.process is not None
+        for process in psutil.Process(self.process.pid).children():
+            try:
+                if name in process.cmdline():
+                    return process.pid
+            except psutil.NoSuchProcess:
+                continue
+        return None
+
+    def kill(self, name: str) -> None:
+        """SIGKILL the `server`, `worker` or `inference` process; the server is started again."""
+        assert self.process is not None
+        if name != "server":
+            os.kill(wait_until(f"a {name}", lambda: self.child(name)), signal.SIGKILL)
+            return
+        children = psutil.Process(self.process.pid).children()
+        self.process.kill()
+        self.process.wait()
+        gone, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive, f"children outlived the server: {[process.cmdline() for process in alive]}"
+        self.start()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(40)
+
+
+def make_rows(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Two features and a target that follows them."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"x": rng.normal(size=rows), "y": rng.normal(size=rows)})
+    frame["clicked"] = (frame["x"] + 0.5 * frame["y"] + rng.normal(size=rows) > 0).astype(int)
+    return frame
+
+
+def train_and_deploy(client: holdfast.Client, url: str) -> None:
+    """One tracked logistic regression, registered and live at ENDPOINT."""
+    frame = make_rows(2000)
+    model = LogisticRegression().fit(frame[["x", "y"]], frame["clicked"])
+    holdfast.init(url, experiment="clicks")
+    with holdfast.start_run():
+        holdfast.log_model(model, name="clicks", reference=make_rows(1000, 1), target="clicked", register="clicks")
+    client.deploy("clicks", endpoint=ENDPOINT, clock="event")
+    client.wait_until_live(ENDPOINT)
