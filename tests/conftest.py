@@ -1,16 +1,25 @@
-"""Fixtures that every room's tests share: a real SQLite database, a real object folder, a clock that is moved."""
+"""Fixtures that every room's tests share: a real SQLite database, a real object folder, a clock that is moved, and
+the whole application in this process."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from holdfast.kernel.clock import ManualClock
 from holdfast.kernel.principal import Caller, Principal
 from holdfast.storage import Objects, Storage, metadata
+
+if TYPE_CHECKING:
+    from holdfast.app.compose import Composition
 
 
 @pytest.fixture
@@ -37,7 +46,9 @@ def make_caller(clock: ManualClock) -> Callable[..., Caller]:
     numbers = itertools.count(1)
 
     def make(role: str = "contributor", workspace: str = "default", name: str = "ada") -> Caller:
-        principal = Principal(id=f"p-{name}", name=name, role=role, auth="open", extra=("predictions:replay",))
+        principal = Principal(
+            id=f"p-{name}", name=name, role=role, auth="open", extra=("predictions:replay",)
+        )
         return Caller(principal, workspace, f"req-{next(numbers)}", clock.now_ms())
 
     return make
@@ -46,3 +57,69 @@ def make_caller(clock: ManualClock) -> Callable[..., Caller]:
 @pytest.fixture
 def caller(make_caller: Callable[..., Caller]) -> Caller:
     return make_caller()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database at this version's schema, to be copied."""
+    from holdfast.storage.migrate import migrate  # here, so that tests of one room load that room alone
+
+    path = tmp_path_factory.mktemp("migrated") / "holdfast.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture
+def composition(tmp_path: Path, migrated: Path) -> Iterator[Composition]:
+    """Every service of the control plane over a data folder of its own."""
+    from holdfast.app.compose import Composition
+    from holdfast.settings import Settings
+
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(migrated, data / "holdfast.db")
+    opened = Composition(Settings(data=data))
+    yield opened
+    opened.close()
+
+
+class Http:
+    """A client of an application in this process; `url` may be a path."""
+
+    def __init__(self, portal: BlockingPortal, app: Any) -> None:
+        self._portal = portal
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5000")
+
+    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
+        return self._portal.call(functools.partial(self._client.request, method, url, **options))
+
+    def __getattr__(self, method: str) -> Callable[..., httpx.Response]:
+        """`get`, `post`, `put`, `delete` and the other methods of HTTP."""
+        return functools.partial(self.request, method.upper())
+
+    def close(self) -> None:
+        self._portal.call(self._client.aclose)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Any], Http]]:
+    """Give an HTTP client of an ASGI application."""
+    clients: list[Http] = []
+    with start_blocking_portal() as portal:
+
+        def start(app: Any) -> Http:
+            clients.append(Http(portal, app))
+            return clients[-1]
+
+        yield start
+        for client in clients:
+            client.close()
+
+
+@pytest.fixture
+def http(composition: Composition, serve: Callable[[Any], Http]) -> Http:
+    """An HTTP client of the whole control plane."""
+    from holdfast.app.compose import build_app
+
+    return serve(build_app(composition))

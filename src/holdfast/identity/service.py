@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from holdfast.identity.records import PUBLIC, ROLE_PERMISSIONS, WhoAmI
-from holdfast.kernel.errors import Forbidden, Unauthenticated
+from holdfast.kernel.errors import Conflict, Forbidden, Unauthenticated
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.principal import Caller, Principal
 
@@ -19,6 +20,7 @@ OPEN = Principal("open", "open mode", "contributor", "open", extra=("predictions
 ADMIN = Principal("admin", "admin", "admin", "admin-token", token_id="admin.token")
 SYSTEM = Principal("system", "holdfast", "admin", "system")
 """holdfast itself: its worker's findings and preparations."""
+_TOKEN = re.compile(r"[0-9a-f]{64}")
 
 
 def may(principal: Principal, permission: str) -> bool:
@@ -46,20 +48,33 @@ def system_caller(workspace: str, time_ms: int) -> Caller:
 
 
 def ensure_admin_token(path: Path) -> str:
-    """The secret in `admin.token`, made on first use: 256 random bits as hex, readable by its owner alone."""
+    """The secret in `admin.token`, made on first use: 256 random bits as hex, readable by its owner alone.
+
+    Raises Conflict when the file holds something else: a short secret could be guessed, an empty one is none.
+    """
+    if not path.exists():
+        _write_token(path)
     try:
-        return path.read_text("ascii").strip()
-    except FileNotFoundError:
-        pass
-    token = os.urandom(32).hex()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        token = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Conflict(f"The file {path} can't be read: {error}.", hint="Check its rights.") from error
+    if not _TOKEN.fullmatch(token):
+        raise Conflict(
+            f"The file {path} does not hold an administrator's secret (64 hex digits).",
+            hint="Delete it; the server makes a new one at its start.",
+        )
+    path.chmod(0o600)
+    return token
+
+
+def _write_token(path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{new_id()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "w", encoding="ascii") as file:
-        file.write(token + "\n")
+        file.write(os.urandom(32).hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    return token
 
 
 class Identity:

@@ -118,7 +118,7 @@ def _runs(tracking: Tracking) -> list[Route]:
             decoded = _batch.decode(call.body)
         except msgspec.ValidationError as error:
             raise InvalidInput(f"The body does not fit: {error}.") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInput(f"The body is not valid JSON: {error}.") from None
         tracking.log_batch(call.caller, call.path["run_id"], decoded, sha256_hex(call.body))
         return {}

@@ -87,8 +87,8 @@ async def _read(request: Request, most: int) -> bytes:
 
 
 def _check_length(request: Request, most: int) -> None:
-    stated = request.headers.get("content-length", "0")
-    if stated.isdigit() and int(stated) > most:
+    stated = request.headers.get("content-length", "0").lstrip("0")
+    if stated.isascii() and stated.isdigit() and (len(stated) > 18 or int(stated) > most):
         raise _too_large(most)
 
 

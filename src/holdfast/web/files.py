@@ -23,14 +23,15 @@ class _Opener(Protocol):
 def send_file(objects: _Opener, file: TreeFile) -> Stream:
     """The file as a download: attachment, no sniffing, sandboxed should a browser show it all the same."""
     name = PurePosixPath(file.path).name
-    media = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    media, packed = mimetypes.guess_type(name)
     headers = {
         "Content-Length": str(file.size),
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "ETag": f'"{file.sha256}"',
     }
-    return Stream(_blocks(objects.open(file.sha256)), media, headers)
+    known = media if media is not None and packed is None else "application/octet-stream"
+    return Stream(_blocks(objects.open(file.sha256)), known, headers)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from holdfast.kernel.errors import HoldfastError, Unavailable
+from holdfast.kernel.errors import HoldfastError, Unauthenticated, Unavailable
 from holdfast.web.routing import Page, Raw, Redirect, Stream
 
 __all__ = ["ErrorPage", "error_response", "json_bytes", "respond"]
@@ -58,10 +58,12 @@ def error_response(request: Request, error: HoldfastError, page: ErrorPage) -> R
     if wants_html(request):
         response = page(request, error)
     else:
-        body = json.dumps(error.to_wire(request_id), default=str).encode()
+        body = json.dumps(_finite(error.to_wire(request_id)), default=str).encode()
         response = Response(body, error.status, media_type="application/json")
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

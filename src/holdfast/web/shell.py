@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -56,10 +56,13 @@ def build_shell(
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return show(request, _from_http(request, error))
+        response = show(request, _from_http(request, error))
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(_allowed(request))
+        return response
 
     async def on_fault(request: Request, error: Exception) -> Response:
-        _log.error("fault", exc_info=error, extra={"fields": {"path": request.url.path}})
+        _log_fault(request.scope, error)
         return show(
             request,
             HoldfastError(
@@ -95,8 +98,15 @@ def _mounted(route: Route, door: Door) -> StarletteRoute:
     return StarletteRoute(route.path, named, methods=[route.method])
 
 
+def _log_fault(scope: Scope, error: Exception) -> None:
+    """Log a fault of our own, once."""
+    if not scope["state"].get("fault_logged"):
+        scope["state"]["fault_logged"] = True
+        _log.error("fault", exc_info=error, extra={"fields": {"path": scope["path"]}})
+
+
 class _Faults:
-    """Starlette raises a fault again after its 500 was sent; the log has it already, so the server need not."""
+    """Starlette raises a fault again after its 500 was sent; once it is in the log, the server need not hear of it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -111,9 +121,10 @@ class _Faults:
 
         try:
             await self._app(scope, receive, watch)
-        except Exception:
+        except Exception as error:
             if not started or scope["type"] != "http":
                 raise
+            _log_fault(scope, error)  # one that cut an answer short has met no handler
 
 
 class _Static(StaticFiles):
@@ -125,6 +136,13 @@ class _Static(StaticFiles):
         versioned = b"v=" in scope.get("query_string", b"")
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
         return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of the address, of all routes that have it."""
+    routes = [route for route in request.app.routes if isinstance(route, StarletteRoute)]
+    found = [route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL]
+    return sorted({method for route in found for method in route.methods or ()})
 
 
 def _from_http(request: Request, error: HTTPException) -> HoldfastError:
