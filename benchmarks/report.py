@@ -10,7 +10,9 @@ from typing import Any
 __all__ = ["report"]
 
 
-def report(benchmark: str, name: str, value: float, unit: str, goal: float | None = None, **more: Any) -> None:
+def report(
+    benchmark: str, name: str, value: float, unit: str, goal: float | None = None, **more: Any
+) -> None:
     """Print a measured value; `goal` is the most that it should be."""
     line = {"benchmark": benchmark, "name": name, "value": round(value, 4), "unit": unit, **more}
     if goal is not None:

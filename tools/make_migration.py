@@ -1,6 +1,6 @@
 """Write the next migration from the difference between the tables and the last revision.
 
-    python tools/make_migration.py NUMBER NAME       for example: 0002 add_comments
+python tools/make_migration.py NUMBER NAME       for example: 0002 add_comments
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def downgrade() -> None:
 
 def main(revision: str, name: str) -> None:
     """Compare and write."""
-    before = sorted(path.name[:4] for path in (ROOT / "versions").glob("[0-9]*.py") if path.name[:4] < revision)
+    before = sorted(
+        path.name[:4] for path in (ROOT / "versions").glob("[0-9]*.py") if path.name[:4] < revision
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "old.db"
         if before:

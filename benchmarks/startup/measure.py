@@ -26,8 +26,20 @@ _REPEATS = 9
 def main() -> None:
     """Measure everything; medians of nine runs."""
     interpreter = _median([sys.executable, "-c", "pass"])
-    report("startup", "import holdfast", _median([sys.executable, "-c", "import holdfast"]) - interpreter, "s", 0.05)
-    report("startup", "holdfast --version", _median([str(Path(sys.executable).with_name("holdfast")), "--version"]), "s", 0.15)
+    report(
+        "startup",
+        "import holdfast",
+        _median([sys.executable, "-c", "import holdfast"]) - interpreter,
+        "s",
+        0.05,
+    )
+    report(
+        "startup",
+        "holdfast --version",
+        _median([str(Path(sys.executable).with_name("holdfast")), "--version"]),
+        "s",
+        0.15,
+    )
     with tempfile.TemporaryDirectory() as folder:
         _processes(Path(folder) / "data")
     with tempfile.TemporaryDirectory() as folder:
@@ -107,12 +119,26 @@ def _sizes(folder: Path) -> None:
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     wheel = next(folder.glob("*.whl"))
-    for name, what, goal in (("client", f"{wheel}", 30), ("server", f"holdfast[server] @ file://{wheel}", 1000)):
+    for name, what, goal in (
+        ("client", f"{wheel}", 30),
+        ("server", f"holdfast[server] @ file://{wheel}", 1000),
+    ):
         venv = folder / name
         subprocess.run([uv, "venv", "-q", str(venv), "--python", sys.executable], check=True)
         python = str(venv / "bin" / "python")
         subprocess.run(
-            [uv, "pip", "install", "-q", "--python", python, "--constraint", str(ROOT / "constraints.txt"), what], check=True
+            [
+                uv,
+                "pip",
+                "install",
+                "-q",
+                "--python",
+                python,
+                "--constraint",
+                str(ROOT / "constraints.txt"),
+                what,
+            ],
+            check=True,
         )
         size = sum(path.lstat().st_size for path in (venv / "lib").rglob("*") if path.is_file()) / 1e6
         report("startup", f"installed size, {name}", size, "MB", goal)

@@ -63,7 +63,16 @@ class System:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        command = [sys.executable, "-m", "holdfast.app", "server", "--data", str(self.data), "--port", str(self.port)]
+        command = [
+            sys.executable,
+            "-m",
+            "holdfast.app",
+            "server",
+            "--data",
+            str(self.data),
+            "--port",
+            str(self.port),
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait_until("ready", lambda: holdfast.Client(self.url).server_version())
 
@@ -112,6 +121,8 @@ def train_and_deploy(client: holdfast.Client, url: str) -> None:
     model = LogisticRegression().fit(frame[["x", "y"]], frame["clicked"])
     holdfast.init(url, experiment="clicks")
     with holdfast.start_run():
-        holdfast.log_model(model, name="clicks", reference=make_rows(1000, 1), target="clicked", register="clicks")
+        holdfast.log_model(
+            model, name="clicks", reference=make_rows(1000, 1), target="clicked", register="clicks"
+        )
     client.deploy("clicks", endpoint=ENDPOINT, clock="event")
     client.wait_until_live(ENDPOINT)

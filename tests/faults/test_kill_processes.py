@@ -100,7 +100,11 @@ def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path) -> No
             answered = len(load.predicted)
             wait_until("predictions again", lambda seen=answered: len(load.predicted) > seen, 90)
     try:
-        wait_until("all compacted", lambda: client.log_status(ENDPOINT)["pending_segments"] == 0 and _arrived(system, load), 90)
+        wait_until(
+            "all compacted",
+            lambda: client.log_status(ENDPOINT)["pending_segments"] == 0 and _arrived(system, load),
+            90,
+        )
         table = predictions_table(system.data)
         assert table["prediction_id"].is_duplicated().sum() == 0
         assert set(load.predicted) <= set(table["key"])

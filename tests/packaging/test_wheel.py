@@ -48,13 +48,20 @@ def test_the_wheel_holds_templates_static_files_and_migrations(wheel: Path) -> N
 
 def test_the_client_installs_alone_and_stays_small(wheel: Path, tmp_path: Path) -> None:
     python = install(wheel, tmp_path / "client")
-    shown = subprocess.run([python.with_name("holdfast"), "--version"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [python.with_name("holdfast"), "--version"], capture_output=True, text=True, check=True
+    )
     assert shown.stdout.startswith("holdfast ")
     code = "import sys, holdfast; holdfast.Client; print([m for m in ('numpy', 'polars', 'sqlalchemy') if m in sys.modules])"
-    assert subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "[]"
+    )
     size = sum(path.lstat().st_size for path in (tmp_path / "client" / "lib").rglob("*") if path.is_file())
     assert size < 30e6
-    server = subprocess.run([python.with_name("holdfast"), "server"], capture_output=True, text=True, check=False)
+    server = subprocess.run(
+        [python.with_name("holdfast"), "server"], capture_output=True, text=True, check=False
+    )
     assert server.returncode == 1
     assert "holdfast[server]" in server.stderr
 
@@ -65,7 +72,9 @@ def test_the_server_installs_and_shows_its_pages(wheel: Path, tmp_path: Path) ->
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--port", str(port), "--data", str(tmp_path / "data"), "--no-worker", "--no-inference"]
-    process = subprocess.Popen([python.with_name("holdfast"), "server", *options], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [python.with_name("holdfast"), "server", *options], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         assert "serves at" in process.stdout.readline()

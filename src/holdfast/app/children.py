@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = ["Children", "end_with_parent"]
 
@@ -24,7 +25,7 @@ class Children:
     pipe ends and the child ends itself.
     """
 
-    def __init__(self, commands: dict[str, Sequence[str]]) -> None:
+    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
         self._commands = commands
         self._stopping = threading.Event()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -87,8 +88,8 @@ def end_with_parent(stop: threading.Event) -> None:
     """Set `stop` when standard input ends: the server that holds its other end is gone."""
 
     def watch() -> None:
-        while sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
-            pass
+        while os.read(0, 4096):
+            continue
         stop.set()
 
     threading.Thread(target=watch, name="holdfast-parent", daemon=True).start()
