@@ -55,6 +55,13 @@ class WindowRow(msgspec.Struct, frozen=True):
     failed_share: float | None
 
 
+class PastIncident(msgspec.Struct, frozen=True):
+    """A link to an incident of this endpoint."""
+
+    id: int
+    text: str
+
+
 class EndpointView(msgspec.Struct, frozen=True):
     """What the page of an endpoint shows."""
 
@@ -65,6 +72,7 @@ class EndpointView(msgspec.Struct, frozen=True):
     sentence: str
     advice: str
     incident: str
+    incidents: list[PastIncident]
     window: str
     windows: list[tuple[str, str]]
     metric: str
@@ -107,6 +115,7 @@ def build_endpoint(
         sentence=sentence,
         advice=open_alert.advice if open_alert else "",
         incident=str(open_alert.id) if open_alert else "",
+        incidents=[_past(alert) for alert in sorted(alerts, key=lambda alert: -alert.since)],
         window=report.window,
         windows=choices,
         metric=metric,
@@ -124,6 +133,13 @@ def build_endpoint(
         labelled_share=labelled / predicted if predicted else None,
         clock_at=parse_time(report.watermark) if report.watermark else None,
     )
+
+
+def _past(alert: Alert) -> PastIncident:
+    if alert.state == "open":
+        return PastIncident(alert.id, f"since {day_text(alert.since)}")
+    end = f" to {day_text(alert.recovered_at - 1)}" if alert.recovered_at else ", ended"
+    return PastIncident(alert.id, f"{day_text(alert.since)}{end}")
 
 
 def _metric_keys(windows: Sequence[WindowReport]) -> list[str]:

@@ -60,10 +60,7 @@ def performance_chart(report: MonitorReport, alerts: Sequence[Alert], metric: st
         level=level,
         marks=[
             *_deployments(windows),
-            *(
-                Mark(alert.detected_at, "alert", "harm found", f"/incidents/{alert.id}")
-                for alert in shown_alerts
-            ),
+            *(Mark(alert.detected_at, "alert", "harm found") for alert in shown_alerts),
         ],
         spans=[Span(alert.since, min(alert.recovered_at or last, last)) for alert in shown_alerts],
         x_label="Window from",

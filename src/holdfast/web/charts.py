@@ -58,7 +58,6 @@ class Mark(msgspec.Struct, frozen=True):
     x: float
     kind: str
     text: str
-    href: str = ""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -107,7 +106,6 @@ class DrawnMark(msgspec.Struct, frozen=True):
     x: float
     kind: str
     text: str
-    href: str
     anchor: str
 
 
@@ -190,7 +188,7 @@ def _marks(chart: Chart, at_x: _Scale, width: int) -> list[DrawnMark]:
         begin = x - reach if anchor == "end" else x
         text = mark.text if begin >= free else ""
         free = max(free, begin + reach) if text else free
-        drawn.append(DrawnMark(x, mark.kind, text, mark.href, anchor))
+        drawn.append(DrawnMark(x, mark.kind, text, anchor))
     return drawn
 
 

@@ -1,0 +1,107 @@
+"""A real Chromium, an empty server and one with a short life behind it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from holdfast.demo.server import free_port, running_server
+from tests.browser.life import ENDPOINT, MODEL, Life, live
+
+_ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("HOLDFAST_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.skip("no Chromium: install it (apt-get install chromium) or name it in HOLDFAST_CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server on which nothing has happened."""
+    with running_server(tmp_path_factory.mktemp("empty"), free_port(5300)) as (client, _):
+        yield client.url
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """A server with runs, a model in production, ten weeks of predictions and an incident."""
+    data: Path = tmp_path_factory.mktemp("lived")
+    with running_server(data, free_port(5320)) as (client, _):
+        yield live(client)
+
+
+def addresses(life: Life) -> dict[str, str]:
+    """Every page, by name."""
+    return {
+        "fleet": "/",
+        "experiments": "/experiments",
+        "experiment": f"/experiments/{life.experiment_id}",
+        "run": f"/runs/{life.run_id}",
+        "models": "/models",
+        "model": f"/models/{MODEL}",
+        "version": f"/models/{MODEL}/{life.version}",
+        "endpoints": "/endpoints",
+        "endpoint": f"/endpoints/{ENDPOINT}",
+        "endpoint by day": f"/endpoints/{ENDPOINT}?window=1d&metric=auc",
+        "an input's values": f"/endpoints/{ENDPOINT}?feature=size",
+        "incidents": "/incidents",
+        "incident": f"/incidents/{life.alert_id}",
+        "audit": "/audit",
+        "audit entry": "/audit/0",
+    }
+
+
+PAGES = (
+    "fleet", "experiments", "experiment", "run", "models", "model", "version", "endpoints", "endpoint",
+    "endpoint by day", "an input's values", "incidents", "incident", "audit", "audit entry",
+)  # fmt: skip
+EMPTY_PAGES = ("/", "/experiments", "/models", "/endpoints", "/incidents", "/audit")
+
+
+class Watched:
+    """A page and everything that went wrong on it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("console", lambda message: self._note(message.type, message.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("requestfailed", lambda request: self.problems.append(f"{request.url}: {request.failure}"))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.problems.append(f"{kind}: {text}")
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Callable[..., Watched]]:
+    """Opens a fresh browser profile on an address; keyword arguments are Playwright's for a context."""
+    contexts = []
+
+    def open_it(address: str, **options: Any) -> Watched:
+        context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        contexts.append(context)
+        watched = Watched(context.new_page())
+        answer = watched.page.goto(address, wait_until="load")
+        assert answer is not None
+        return watched
+
+    yield open_it
+    for context in contexts:
+        context.close()

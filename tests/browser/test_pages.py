@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Response
+
+from tests.browser.conftest import EMPTY_PAGES, PAGES, Watched, addresses
+from tests.browser.life import ENDPOINT, Life
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., Watched]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_without_a_complaint(site: Life, open_page: Open, name: str, theme: str) -> None:
+    watched = open_page(site.url + addresses(site)[name], color_scheme=theme)
+    page = watched.page
+    page.wait_for_load_state("networkidle")
+    assert watched.problems == []
+    assert page.title().endswith("· holdfast")
+    assert page.locator("h1").count() == 1
+    assert page.evaluate("document.querySelectorAll('*').length") <= 3000
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_a_phone(site: Life, open_page: Open, name: str) -> None:
+    page = open_page(site.url + addresses(site)[name], viewport={"width": 400, "height": 860}).page
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+@pytest.mark.parametrize("path", EMPTY_PAGES)
+def test_an_empty_page_teaches_with_this_server_s_address(
+    empty_site: str, open_page: Open, path: str
+) -> None:
+    watched = open_page(empty_site + path)
+    commands = watched.page.locator(".empty pre").first.inner_text()
+    assert f"export HOLDFAST_URL={empty_site}" in commands
+    assert "holdfast " in commands.replace("HOLDFAST_URL", "")
+    assert watched.problems == []
+
+
+def test_the_first_page_is_small(site: Life, open_page: Open) -> None:
+    watched = open_page("about:blank")
+    sizes: list[int] = []
+    answers: list[Response] = []
+    watched.page.on("response", answers.append)
+    watched.page.goto(f"{site.url}/endpoints/{ENDPOINT}", wait_until="networkidle")
+    sizes = [len(gzip.compress(answer.body())) for answer in answers]
+    assert sum(sizes) <= 100_000, {answer.url: size for answer, size in zip(answers, sizes, strict=True)}
+
+
+def test_the_fleet_says_what_needs_attention(site: Life, open_page: Open) -> None:
+    page = open_page(site.url).page
+    answer = page.locator("#answer").inner_text()
+    assert re.match(r"1 of 1 endpoint needs attention: orders does harm since", answer)
+    row = page.locator("#fleet tbody tr").first
+    assert "does harm" in row.inner_text()
+    row.locator("a.open").click()
+    assert page.url == f"{site.url}/endpoints/{ENDPOINT}"
+
+
+def test_the_endpoint_shows_where_harm_began_and_which_input_moved(site: Life, open_page: Open) -> None:
+    page = open_page(f"{site.url}/endpoints/{ENDPOINT}").page
+    page.locator("#chart-error.drawn").wait_for()
+    assert page.locator(".heat tbody th").first.inner_text() in ("size", "prediction")
+    assert "of 10 windows" in page.locator("#windows header p").inner_text()
+    page.get_by_role("link", name="Open the incident").click()
+    assert page.url == f"{site.url}/incidents/{site.alert_id}"
+    assert "against" in page.locator("#answer").inner_text()
+
+
+def test_a_heat_cell_opens_its_input_in_its_window(site: Life, open_page: Open) -> None:
+    page = open_page(f"{site.url}/endpoints/{ENDPOINT}").page
+    page.locator(".heat tbody tr").filter(has_text="distance").locator("td").nth(2).click()
+    page.locator("#shape").wait_for()
+    assert "17–23 Mar 2025" in page.locator("#shape header").inner_text()
+    assert "feature=distance" in page.url
+
+
+def test_charts_read_out_under_the_cursor_and_zoom_into_the_address(site: Life, open_page: Open) -> None:
+    page = open_page(f"{site.url}/endpoints/{ENDPOINT}").page
+    over = page.locator("#chart-error .u-over")
+    over.wait_for()
+    box = over.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    page.wait_for_function("document.querySelector('#chart-error .readout').textContent.includes('%')")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 40, steps=4)
+    page.mouse.up()
+    page.wait_for_function("location.search.includes('zoom.error')")
+    page.mouse.dblclick(box["x"] + 20, box["y"] + 40)
+    page.wait_for_function("!location.search.includes('zoom.error')")
+
+
+def test_runs_sort_and_filter_through_the_address(site: Life, open_page: Open) -> None:
+    page = open_page(f"{site.url}/experiments/{site.experiment_id}").page
+    page.get_by_role("link", name="accuracy").click()
+    assert "sort=metric.accuracy" in page.url
+    assert page.locator("th[aria-sort=descending]").inner_text() == "accuracy"
+    page.get_by_label("Name contains").fill("attempt 2")
+    page.get_by_role("button", name="Filter").click()
+    assert page.locator("#runs tbody tr").count() == 1
+    assert "sort=metric.accuracy" in page.url
+
+
+def test_a_run_leads_to_its_model_version(site: Life, open_page: Open) -> None:
+    page = open_page(f"{site.url}/runs/{site.run_id}").page
+    assert "loss" in page.locator("#headline").inner_text()
+    page.locator("#chart-metric-loss.drawn").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="reports/report.html").click()
+    assert download.value.suggested_filename == "report.html"
+    page.get_by_role("link", name=re.compile("Open orders version")).click()
+    assert page.url == f"{site.url}/models/orders/{site.version}"
+    assert "production" in page.locator("#answer").inner_text()
+
+
+def test_the_audit_log_verifies_on_the_page(site: Life, open_page: Open) -> None:
+    page = open_page(f"{site.url}/audit").page
+    page.get_by_role("link", name="Verify the log").click()
+    page.locator("#verified.ok").wait_for()
+    assert "entries are as they were written" in page.locator("#verified").inner_text()
+
+
+def test_audit_entries_are_paged_and_filtered(site: Life, open_page: Open) -> None:
+    page = open_page(f"{site.url}/audit?object=endpoint:{ENDPOINT}").page
+    assert page.locator("#log tbody tr").count() >= 9
+    page.locator("#log tbody a.open").last.click()
+    assert (
+        "deployed" in page.locator("#answer").inner_text() or "labels" in page.locator("#answer").inner_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/nowhere", 404, "There is nothing at /nowhere"), ("/models/no-such", 404, "no-such"),
+        ("/runs/0", 404, "There is no run"), ("/audit/x", 400, "is not the number"),
+        (f"/endpoints/{ENDPOINT}?window=fortnight", 400, "fortnight"), ("/incidents/999", 404, "999"),
+        ("/incidents?state=odd", 400, "odd"),
+    ],
+)  # fmt: skip
+def test_an_error_is_a_page_that_says_what_and_what_next(
+    site: Life, open_page: Open, path: str, status: int, told: str
+) -> None:
+    page = open_page(site.url).page
+    answer = page.goto(site.url + path)
+    assert answer is not None
+    assert answer.status == status
+    assert told in page.locator(".error-page").inner_text()
+    page.get_by_role("link", name="Go to the fleet").click()
+    assert page.url == f"{site.url}/"
+
+
+def test_a_page_prints_without_controls(site: Life, open_page: Open) -> None:
+    page: Page = open_page(f"{site.url}/endpoints/{ENDPOINT}").page
+    page.locator("#chart-error.drawn").wait_for()
+    page.emulate_media(media="print")
+    assert not page.locator(".rail").is_visible()
+    assert page.locator("#chart-error .still").is_visible()
+    assert not page.locator("#chart-error .live").is_visible()
