@@ -15,7 +15,7 @@ from typing import Protocol
 
 from holdfast.environments.lock import Lock, satisfies
 from holdfast.kernel.canonical import canonical_json
-from holdfast.kernel.errors import InvalidInput, Unavailable
+from holdfast.kernel.errors import InvalidInput
 
 __all__ = ["BuildCommand", "ensure"]
 
@@ -45,7 +45,7 @@ def ensure(lock: Lock, cache: Path, build: BuildCommand) -> Path:
     This interpreter when it satisfies the lock, else that of a virtual environment under `cache`, built once from
     wheels, with the converters to ONNX where those can be had. Atomic: what has a name in `cache` is complete;
     processes that need the same lock wait for one build. Raises InvalidInput naming the packages that can't be
-    had, Unavailable without uv.
+    had.
     """
     differences = satisfies(lock)
     if not differences:
@@ -134,10 +134,9 @@ def _find_uv() -> str:
         "uv", path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     )
     if path is None:
-        raise Unavailable(
+        raise InvalidInput(
             "The model needs packages that are not installed here, and uv, which would fetch them, is missing.",
-            hint="Run: pip install 'holdfast[server]'",
-            retry_after_s=60,
+            hint="Run: pip install 'holdfast[server]', then register the model again.",
         )
     return path
 
