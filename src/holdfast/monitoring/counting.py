@@ -104,10 +104,8 @@ def _floats(rows: pl.DataFrame, name: str) -> Floats:
 
 
 def count_frame(frame: pl.DataFrame, grain_ms: int, counter_of: Callable[[int], Counter]) -> list[Bucket]:
-    """The buckets of `grain_ms` of a frame of `predictions.read_days`; rows without a version are version 0's."""
-    keyed = frame.with_columns(
-        pl.col("version").fill_null(0), (pl.col("event_time") // grain_ms * grain_ms).alias("bucket_start")
-    )
+    """The buckets of `grain_ms` of a frame of `predictions.read_days` in which every row has a version."""
+    keyed = frame.with_columns((pl.col("event_time") // grain_ms * grain_ms).alias("bucket_start"))
     return [
         counter_of(part["version"][0]).count(part, part["version"][0], part["bucket_start"][0])
         for part in keyed.partition_by("version", "bucket_start", maintain_order=True)

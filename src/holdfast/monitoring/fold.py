@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
+import polars
 
 from holdfast.audit.service import append
 from holdfast.identity.service import system_caller
@@ -129,10 +130,16 @@ class _Fold:
         for first, last in runs:
             while first <= last:
                 end = min(first + (size - 1) * DAY_MS, last)
-                frame = self.source.read_days(self.endpoint.endpoint_id, first, end)
+                frame = self._read(first, end)
                 yield first, end, count_frame(frame, self.state.grain_ms, self._counter)
                 size = min(size * 2, most) if frame.height < _MANY_ROWS else max(1, size // 2)
                 first = end + DAY_MS
+
+    def _read(self, first_day: int, last_day: int) -> polars.DataFrame:
+        """Days of the log. Rows without a version are version 0's; so are all of an external endpoint."""
+        frame = self.source.read_days(self.endpoint.endpoint_id, first_day, last_day)
+        version = frame["version"].fill_null(0)
+        return frame.with_columns(version if self.endpoint.kind == "served" else version * 0)
 
     def _counter(self, version: int) -> Counter:
         if version not in self.profiles:
@@ -164,8 +171,8 @@ class _Fold:
         columns: dict[str, list[object]] = {}
         taken = 0
         for day in dict.fromkeys(bucket.start // DAY_MS * DAY_MS for bucket in buckets):
-            frame = self.source.read_days(self.endpoint.endpoint_id, day, day)
-            own = frame.filter((frame["status"] == 200) & (frame["version"].fill_null(0) == version))
+            frame = self._read(day, day)
+            own = frame.filter((frame["status"] == 200) & (frame["version"] == version))
             own = own.head(LEARNING_ROWS - taken)
             for name in own.columns:
                 if name in ("prediction", "score") or name.startswith(("in_", "score_")):

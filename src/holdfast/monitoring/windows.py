@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias
@@ -124,33 +125,45 @@ def drift_of(windows: Sequence[WindowSums]) -> list[dict[str, FeatureDrift]]:
         counts = np.array([windows[at].counts for at in places])
         floats = np.array([windows[at].floats for at in places])
         for cells in columns:
-            level = DRIFT_LEVEL / len(columns)
-            reference = cells.profile.histogram
-            drifts = compare_windows(reference, counts[:, cells.counts], floats[:, cells.sums], level)
-            for at, row, drift in zip(places, range(len(places)), drifts, strict=True):
-                found[at][cells.profile.name] = _feature_drift(cells, counts[row], floats[row], drift)
+            own = counts[:, cells.counts]
+            drifts = compare_windows(
+                cells.profile.histogram, own, floats[:, cells.sums], DRIFT_LEVEL / len(columns)
+            )
+            columns_drift = _feature_drifts(
+                cells, own, counts[:, cells.unseen], floats[:, cells.sums], drifts
+            )
+            for at, drift in zip(places, columns_drift, strict=True):
+                found[at][cells.profile.name] = drift
     return found
 
 
-def _feature_drift(cells: ColumnCells, counts: Counts, floats: Floats, drift: Drift) -> FeatureDrift:
-    own, base = counts[cells.counts], cells.profile.histogram
-    rows, finite = max(int(own.sum()), 1), int(own[:-2].sum())
-    total = float(floats[cells.sums].sum())
-    has_mean = cells.profile.kind == "number" and finite > 0 and np.isfinite(total)
-    return FeatureDrift(
-        psi=drift.psi,
-        js=drift.js,
-        ks=drift.ks,
-        w1=drift.w1,
-        chi2=drift.chi2,
-        drifted=drift.drifted,
-        threshold=drift.threshold if np.isfinite(drift.threshold) else None,
-        missing=int(own[-2]) / rows,
-        unseen=int(counts[cells.unseen]) / rows,
-        mean=total / finite if has_mean else None,
-        reference_missing=base.missing / max(base.rows, 1),
-        reference_mean=base.mean,
-    )
+def _feature_drifts(
+    cells: ColumnCells, counts: Counts, unseen: Counts, sums: Floats, drifts: Sequence[Drift]
+) -> list[FeatureDrift]:
+    """One column in each window: (windows, cells) counts, (windows, bins) sums, and their drift."""
+    base = cells.profile.histogram
+    base_mean, base_missing = base.mean, base.missing / max(base.rows, 1)
+    rows, finite = np.maximum(counts.sum(axis=1), 1), counts[:, :-2].sum(axis=1)
+    means = (sums.sum(axis=1) / np.maximum(finite, 1)).tolist()
+    has_mean = ((finite > 0) & (cells.profile.kind == "number")).tolist()
+    missing, new = (counts[:, -2] / rows).tolist(), (unseen / rows).tolist()
+    return [
+        FeatureDrift(
+            psi=drift.psi,
+            js=drift.js,
+            ks=drift.ks,
+            w1=drift.w1,
+            chi2=drift.chi2,
+            drifted=drift.drifted,
+            threshold=drift.threshold if math.isfinite(drift.threshold) else None,
+            missing=missing[at],
+            unseen=new[at],
+            mean=means[at] if has_mean[at] and math.isfinite(means[at]) else None,
+            reference_missing=base_missing,
+            reference_mean=base_mean,
+        )
+        for at, drift in enumerate(drifts)
+    ]
 
 
 def feature_shape(sums: WindowSums, feature: str) -> FeatureShape | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ def wilson_interval(successes: int, trials: int, confidence: float = CONFIDENCE)
     return Interval(low, high)
 
 
+@lru_cache(maxsize=1024)
 def upper_bound(successes: int, trials: int, delta: float) -> float:
     """Clopper and Pearson's exact one-sided bound (1934): a proportion above it gives so few successes, or
     fewer, with a probability of at most `delta`.
