@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class ControlPlane:
         self._host, self._port = parts.hostname, parts.port or 80
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
+        self._is_interrupted = False
 
     def desired_state(self, after: int, wait_s: int) -> SignedState:
         """The signed desired state; waits up to `wait_s` for a generation above `after`."""
@@ -63,7 +65,8 @@ class ControlPlane:
             self._connection = None
 
     def interrupt(self) -> None:
-        """End a call that waits in another thread, by shutting its socket down."""
+        """End a call that waits in another thread, by shutting its socket down; later calls raise Unavailable."""
+        self._is_interrupted = True
         sock = None if self._connection is None else self._connection.sock
         if sock is not None:
             try:
@@ -87,7 +90,12 @@ class ControlPlane:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             # A kept connection may have been closed by the other side meanwhile; every call here is idempotent.
-            if is_reused and sink is None and not isinstance(error, TimeoutError):
+            if (
+                is_reused
+                and sink is None
+                and not self._is_interrupted
+                and not isinstance(error, TimeoutError)
+            ):
                 return self._exchange(method, path, body, media, timeout_s=timeout_s)
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise Unavailable(f"The control plane at {self._url} can't be reached: {reason}.") from error
@@ -102,6 +110,8 @@ class ControlPlane:
         sink: Callable[[bytes], object] | None,
     ) -> bytes:
         connection = self._connection
+        if self._is_interrupted:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "this server is ending")
         if connection is None:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
             connection.connect()

@@ -16,13 +16,14 @@ from holdfast.version import __version__
 __all__ = ["InferRequest", "decode", "encode", "model_metadata", "server_metadata"]
 
 _KEY, _TIME, _ID = "holdfast_key", "holdfast_event_time", "holdfast_prediction_id"
+_OWN = (_KEY, _TIME)
 _NUMBERS = {"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
 _DATATYPES = _NUMBERS | {"BOOL", "BYTES"}
 _OF_TYPE = {"double": "FP64", "long": "INT64", "string": "BYTES", "boolean": "BOOL", "datetime": "BYTES"}
 _NUMERIC_TYPES = ("double", "long")
 
 
-class Tensor(msgspec.Struct, frozen=True):
+class Tensor(msgspec.Struct, frozen=True, gc=False):
     """One input tensor; `data` is flat or nested, null = missing."""
 
     name: str
@@ -39,7 +40,7 @@ class WantedOutput(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] | None = None
 
 
-class InferRequest(msgspec.Struct, frozen=True):
+class InferRequest(msgspec.Struct, frozen=True, gc=False):
     """The body of an infer request."""
 
     inputs: list[Tensor]
@@ -48,7 +49,7 @@ class InferRequest(msgspec.Struct, frozen=True):
     outputs: list[WantedOutput] | None = None
 
 
-class OutputTensor(msgspec.Struct, frozen=True):
+class OutputTensor(msgspec.Struct, frozen=True, gc=False):
     """One output tensor, row-major."""
 
     name: str
@@ -57,7 +58,7 @@ class OutputTensor(msgspec.Struct, frozen=True):
     data: list[Any]
 
 
-class InferAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+class InferAnswer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The body of an infer answer."""
 
     model_name: str
@@ -81,7 +82,9 @@ def decode(body: bytes, signature: Signature) -> tuple[Rows, InferRequest]:
     keys: list[str | None] | None = None
     times: list[int | None] | None = None
     for tensor in request.inputs:
-        if tensor.name == _KEY:
+        if _is_plain(tensor) and tensor.name not in columns:
+            columns[tensor.name] = tensor.data
+        elif tensor.name == _KEY:
             keys = read_keys(_flat(tensor), _KEY)
         elif tensor.name == _TIME:
             times = read_event_times(_flat(tensor))
@@ -101,6 +104,19 @@ def decode(body: bytes, signature: Signature) -> tuple[Rows, InferRequest]:
         if values is not None and len(values) != count:
             raise InvalidInput(f"{name!r} has {len(values)} values for {count} rows.")
     return Rows(columns, count, keys, times), request
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is one feature, flat and well formed: the usual case, told apart with a few comparisons."""
+    shape, data = tensor.shape, tensor.data
+    return (
+        len(shape) == 1
+        and shape[0] == len(data)
+        and shape[0] > 0
+        and type(data[0]) is not list
+        and tensor.datatype in _DATATYPES
+        and tensor.name not in _OWN
+    )
 
 
 def _parameters(
