@@ -39,7 +39,7 @@ def rule_text(profile: Profile | None) -> str:
     if tolerated is None:
         return (
             "No alert is raised on errors: the reference has no rows with both a prediction and its truth. "
-            "Give one with holdfast monitor set --reference."
+            "Give one that has the columns prediction, score and the target: holdfast monitor set --reference."
         )
     if tolerated >= 1.0:
         return f"No alert is raised: the reference's {profile.judged} judged rows are too few to say what error is normal."
