@@ -81,7 +81,9 @@ def prepare(registry: Registry, objects: Objects, caller: Caller) -> Callable[..
         }
         blobs = {path: objects.put(content) for path, content in data.items()}
         files = {path: (blob.sha256, blob.size) for path, blob in blobs.items()} if status == "ready" else {}
-        outcome = Preparation(status, "onnx", PARITY, message, files, {})  # type: ignore[arg-type]
+        scored = objects.put(b"scored")
+        beside = {"reference-scored.json.gz": (scored.sha256, scored.size)}
+        outcome = Preparation(status, "onnx", PARITY, message, files, beside)  # type: ignore[arg-type]
         return registry.record_preparation(caller, version.name, version.version, outcome)
 
     return finish

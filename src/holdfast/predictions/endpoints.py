@@ -58,9 +58,11 @@ def apply_deployment(
 def apply_model(endpoint: Endpoint, deployed: Deployed) -> Endpoint:
     """The endpoint with what a model version says of itself, once that version answers or none does yet.
 
-    A reference given as a file goes when the version brings its own.
+    A reference given as a file goes when the version brings its own; one of another version goes in any case.
     """
-    reference = deployed.reference if deployed.reference.source != "learning" else endpoint.reference
+    reference = deployed.reference
+    if reference.source == "learning" and endpoint.reference.source == "file":
+        reference = endpoint.reference
     return msgspec.structs.replace(
         endpoint,
         task=deployed.task or endpoint.task,

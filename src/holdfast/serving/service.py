@@ -19,7 +19,7 @@ from holdfast.predictions.labels import canonical_label
 from holdfast.predictions.records import Deployed, Endpoint, MonitorFields, Reference
 from holdfast.predictions.service import close_endpoint, deploy_endpoint, find_endpoint, set_status
 from holdfast.registry.records import ModelVersion
-from holdfast.registry.service import Registry
+from holdfast.registry.service import BESIDE_TREE, REFERENCE_FILE, Registry
 from holdfast.serving import store
 from holdfast.serving.records import (
     Deployment,
@@ -33,7 +33,7 @@ from holdfast.serving.records import (
     SignedState,
 )
 from holdfast.serving.signing import load_key, sign_state
-from holdfast.storage import Objects, Storage, Tx
+from holdfast.storage import Objects, Storage, Tx, trees
 
 __all__ = ["Serving"]
 
@@ -71,10 +71,12 @@ class Serving:
                 f"The model version {version.name}/{version.version} can't be served: {version.message}"
             )
         fields = MonitorFields(request.clock, request.window, request.task, request.target)
-        deployed = self._describe(caller, version, request)
+        described = _describe(version, request)
         endpoint_id, deployment_id = new_id("e"), new_id("d")
 
         def fn(tx: Tx) -> Endpoint:
+            reference = _reference(tx, caller.workspace, version)
+            deployed = msgspec.structs.replace(described, reference=reference)
             before, after = deploy_endpoint(
                 tx, caller.workspace, request.name, deployed, fields, endpoint_id, caller.time_ms
             )
@@ -97,23 +99,6 @@ class Serving:
         endpoint = self._storage.write(fn)
         self._wake()
         return endpoint
-
-    def _describe(self, caller: Caller, version: ModelVersion, request: DeployRequest) -> Deployed:
-        described = version.description
-        has_reference = any(
-            file.path == "reference.json.gz"
-            for file in self._registry.list_files(caller, version.name, version.version).items
-        )
-        return Deployed(
-            model=version.name,
-            version=version.version,
-            task=request.task or described.task,
-            target=request.target or described.target,
-            positive=None if described.positive is None else canonical_label(described.positive),
-            classes=[canonical_label(name) for name in described.classes or ()],
-            signature=msgspec.to_builtins(described.signature),
-            reference=Reference("model" if has_reference else "learning"),
-        )
 
     def activate_prepared(self, now_ms: int) -> int:
         """Put deployments into the desired state whose version has become ready, end those whose version failed.
@@ -253,6 +238,19 @@ class Serving:
             self._changed.notify_all()
 
 
+def _describe(version: ModelVersion, request: DeployRequest) -> Deployed:
+    described = version.description
+    return Deployed(
+        model=version.name,
+        version=version.version,
+        task=request.task or described.task,
+        target=request.target or described.target,
+        positive=None if described.positive is None else canonical_label(described.positive),
+        classes=[canonical_label(name) for name in described.classes or ()],
+        signature=msgspec.to_builtins(described.signature),
+    )
+
+
 def _new_deployment(deployment_id: str, endpoint: Endpoint, deployed: Deployed, now_ms: int) -> Deployment:
     return Deployment(
         deployment_id=deployment_id,
@@ -280,6 +278,7 @@ def _activate(tx: Tx, caller: Caller, deployment: Deployment, version: ModelVers
         deployable_digest=version.deployable_digest,
         runtime=version.runtime,
         activated_at=caller.time_ms,
+        deployed=msgspec.structs.replace(deployment.deployed, reference=_reference(tx, workspace, version)),
     )
     store.update_deployment(tx, workspace, active)
     store.next_generation(tx, workspace)
@@ -293,6 +292,14 @@ def _activate(tx: Tx, caller: Caller, deployment: Deployment, version: ModelVers
     )
     assert endpoint is not None
     return endpoint
+
+
+def _reference(tx: Tx, workspace: str, version: ModelVersion) -> Reference:
+    """The rows that the version carries, scored when it was prepared; without them the endpoint has to learn."""
+    for file in trees.list_files(tx, workspace, BESIDE_TREE, version.version_id):
+        if file.path == REFERENCE_FILE:
+            return Reference("model", file.sha256, version.parity.rows if version.parity else 0)
+    return Reference("learning")
 
 
 def _settle(caller: Caller, waiting: Deployment, version: ModelVersion, tx: Tx) -> bool:
