@@ -57,6 +57,7 @@ class LocalExecutor:
         feeder = threading.Thread(target=_feed, args=(process, task.stdin), name="jobs-stdin", daemon=True)
         feeder.start()
         code = process.wait()
+        assert code is not None
         duration_s = process.age_s
         feeder.join(_DRAIN_S)
         out, err = stdout.text(_DRAIN_S), process.stderr_tail(_DRAIN_S)

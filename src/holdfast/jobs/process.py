@@ -86,10 +86,9 @@ class LocalProcess:
         """The exit code (128 + n for signal n), None while it runs."""
         return self._exit_code
 
-    def wait(self) -> int:
-        """The exit code, once it and all its children have ended."""
-        self._watcher.join()
-        assert self._exit_code is not None
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """The exit code once it and all its children have ended, None when they run on after `timeout_s`."""
+        self._watcher.join(timeout_s)
         return self._exit_code
 
     def stderr_tail(self, wait_s: float = 0.0) -> str:
@@ -100,6 +99,7 @@ class LocalProcess:
         """Kill it with all its children, wait for the end and give the exit code. Idempotent, thread-safe."""
         self._kill(None)
         code = self.wait()
+        assert code is not None
         self.stderr_tail(wait_s=5)
         for pipe in (self.stdin, self.stdout):
             with contextlib.suppress(OSError):

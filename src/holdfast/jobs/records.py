@@ -79,6 +79,9 @@ class Process(Protocol):
     def poll(self) -> int | None:
         """The exit code, None while it runs."""
 
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """The exit code once it has ended, None when it still runs after `timeout_s`."""
+
     def stderr_tail(self, wait_s: float = 0.0) -> str:
         """The last 64 KiB that it wrote to stderr; waits up to `wait_s` for its end."""
 

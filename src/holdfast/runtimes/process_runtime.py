@@ -180,10 +180,11 @@ class ProcessRuntime:
         process = self._process
         if process is None:
             return Unavailable("The model is being unloaded.", retry_after_s=1)
+        code = process.wait(timeout_s=2)  # its pipe closes a moment before its exit code is there
         said = process.stderr_tail(wait_s=0.5).strip().splitlines()
-        code = process.poll()
         self._stop()
-        how = f"killed over its {process.killed_by} limit" if process.killed_by else f"exit code {code}"
+        how = "it closed its pipe" if code is None else f"exit code {code}"
+        how = f"killed over its {process.killed_by} limit" if process.killed_by else how
         last = f" It said: {said[-1][-300:]}" if said else ""
         return Unavailable(f"The model's process ended ({how}) {when}.{last}", retry_after_s=1)
 

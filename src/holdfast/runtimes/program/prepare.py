@@ -129,8 +129,10 @@ class _TooLongError(BaseException):
 def _judge(model: Model, converted: Any, columns: Any, answer: Answer) -> Verdict:
     verdict = Verdict()
     if isinstance(converted, Exception):
-        text = " ".join(str(converted).split())[:300]
-        verdict.reason = f"it does not convert to ONNX: {type(converted).__name__}: {text}"
+        cause = converted.__cause__ or converted  # skl2onnx wraps some in a dump of all attributes
+        verdict.reason = (
+            f"it does not convert to ONNX: {type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
+        )
         return verdict
     try:
         runnable = Converted(open_session(converted), model)
