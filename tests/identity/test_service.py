@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,7 @@ TOKEN = "5ec4e7" + "0" * 58
 def test_each_role_may_do_what_the_roles_before_it_may() -> None:
     assert list(ROLE_PERMISSIONS) == list(ROLES)
     held = list(ROLE_PERMISSIONS.values())
-    assert all(less < more for less, more in zip(held, held[1:], strict=False))
+    assert all(less < more for less, more in itertools.pairwise(held))
 
 
 @pytest.mark.parametrize("role", ROLES)

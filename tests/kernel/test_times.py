@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.times import DAY_MS, iso, parse_time, parse_window
+from holdfast.kernel.times import EARLIEST_MS as LOW
+from holdfast.kernel.times import LATEST_MS as HIGH
 
 WINDOWS = [
     "5min",
@@ -28,8 +30,6 @@ WINDOWS = [
     "6mo",
     "12mo",
 ]
-LOW, HIGH = -62_135_596_800_000, 253_402_300_799_999
-"""The first and the last ms of the years 1 to 9999."""
 
 
 def ms(*parts: int) -> int:

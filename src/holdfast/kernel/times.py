@@ -13,14 +13,24 @@ import msgspec
 
 from holdfast.kernel.errors import InvalidInput
 
-__all__ = ["DAY_MS", "FIVE_MINUTES_MS", "Window", "iso", "parse_time", "parse_window"]
+__all__ = [
+    "DAY_MS",
+    "EARLIEST_MS",
+    "FIVE_MINUTES_MS",
+    "LATEST_MS",
+    "Window",
+    "iso",
+    "parse_time",
+    "parse_window",
+]
 
 DAY_MS = 86_400_000
 FIVE_MINUTES_MS = 300_000
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The first and the last ms of the years 1 to 9999, beyond which there is no time."""
 _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS  # 1970-01-05, the first Monday of the epoch
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_LOW, _HIGH = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999
 _DIGITS = re.compile(r"-?[0-9]{5,20}")
 _BASIC_DATE = re.compile(r"[0-9]{8}")
 _SIZES = {
@@ -52,7 +62,7 @@ def parse_time(value: Any, name: str = "time") -> int:
     if isinstance(value, bool) or value is None:
         raise _not_a_time(value, name)
     if isinstance(value, (int, float)):
-        if value != value or not _LOW <= value <= _HIGH:
+        if value != value or not EARLIEST_MS <= value <= LATEST_MS:
             raise _not_a_time(value, name)
         return int(value)
     text = str(value).strip()
@@ -65,7 +75,7 @@ def parse_time(value: Any, name: str = "time") -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     ms = (moment - _EPOCH) // timedelta(milliseconds=1)
-    if not _LOW <= ms <= _HIGH:
+    if not EARLIEST_MS <= ms <= LATEST_MS:
         raise _not_a_time(value, name)
     return ms
 
@@ -109,7 +119,7 @@ class Window(msgspec.Struct, frozen=True):
 
 def _month_start(months: int) -> int:
     if months >= 10_000 * 12:
-        return _HIGH + 1
+        return LATEST_MS + 1
     moment = datetime(months // 12, months % 12 + 1, 1, tzinfo=timezone.utc)
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 

@@ -16,6 +16,7 @@ from holdfast.kernel.principal import Caller
 from holdfast.registry import store
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion, Preparation, RegisteredModel
 from holdfast.runtimes.files import read_model
+from holdfast.runtimes.records import ModelDescription
 from holdfast.storage import Objects, Storage, Tx, trees
 from holdfast.tracking.models import MODEL_TREE, LoggedModels
 
@@ -26,6 +27,7 @@ DEPLOYABLE_TREE = "deployable"
 BESIDE_TREE = "version_beside"
 DESCRIPTION_FILE = "holdfast-model.json"
 REFERENCE_FILE = "reference-scored.json.gz"
+_DESCRIPTION_LIMIT = 4_000_000
 _ALIAS = re.compile(r"[\w\-]{1,255}")
 _NAME_HINT = "Use 1 to 250 characters without '/', ':', '@' and control characters."
 
@@ -77,9 +79,7 @@ class Registry:
                 f"The logged model {model_id} is not ready.", hint="Finalize it after its files are uploaded."
             )
         digest, version_id = logged.digest, new_id("v-")
-        description = read_model(
-            self._objects.get(self._models.find_file(caller, model_id, DESCRIPTION_FILE).sha256)
-        )
+        description = self._read_description(caller, model_id)
 
         def fn(tx: Tx) -> ModelVersion:
             if store.model_created_at(tx, caller.workspace, name) is None:
@@ -111,6 +111,14 @@ class Registry:
             return version
 
         return self._storage.write(fn)
+
+    def _read_description(self, caller: Caller, model_id: str) -> ModelDescription:
+        file = self._models.find_file(caller, model_id, DESCRIPTION_FILE)
+        if file.size > _DESCRIPTION_LIMIT:
+            raise InvalidInput(
+                f"{DESCRIPTION_FILE} has {file.size} bytes; the limit is {_DESCRIPTION_LIMIT}."
+            )
+        return read_model(self._objects.get(file.sha256))
 
     def get_version(self, caller: Caller, name: str, version: int) -> ModelVersion:
         """One version. Raises NotFound, with the known versions."""
@@ -266,7 +274,7 @@ class Registry:
 
 def parse_version(text: str) -> int:
     """A version number from text. Raises InvalidInput."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= 2**31 - 1:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 1:
         raise InvalidInput(f"{text[:40]!r} is not a version number.", hint="Versions count from 1.")
     return int(text)
 

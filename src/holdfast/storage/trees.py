@@ -25,6 +25,7 @@ from holdfast.storage.tables import metadata
 __all__ = [
     "copy_tree",
     "find_file",
+    "holds_file",
     "holds_object",
     "list_files",
     "put_file",
@@ -156,6 +157,11 @@ def copy_tree(tx: Tx, workspace: str, source: tuple[str, str], target: tuple[str
     ).where(*_owner(workspace, *source))
     columns = ["workspace_id", "owner_kind", "owner_id", "path", "sha256", "size"]
     tx.execute(insert(_files).from_select(columns, rows))
+
+
+def holds_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, file: TreeFile) -> bool:
+    """Whether the tree holds exactly this file: its path with its bytes."""
+    return _find(tx, workspace, owner_kind, owner_id, file.path) == file
 
 
 def holds_object(tx: Tx, workspace: str, owner_kind: str, sha256: str) -> bool:

@@ -71,17 +71,21 @@ def decode_points(blob: bytes) -> Columns:
     return Columns(keys, key, step, time, value)
 
 
-def history_of(key: str, batches: Sequence[Columns], points: int) -> MetricHistory:
-    """One metric's history out of its run's batches, exact duplicates dropped, at most `points` points."""
+def history_of(
+    key: str, batches: Sequence[Columns], points: int, from_step: int = -(2**63), to_step: int = 2**63 - 1
+) -> MetricHistory | None:
+    """One metric's history out of its run's batches, exact duplicates dropped, at most `points` points, of the
+    steps `from_step` to `to_step` (inclusive). None when no batch has the metric."""
     steps, times, values = [], [], []
     for columns in batches:
         if key in columns.keys:
             chosen = columns.key == columns.keys.index(key)
+            chosen &= (columns.step >= from_step) & (columns.step <= to_step)
             steps.append(columns.step[chosen])
             times.append(columns.time[chosen])
             values.append(columns.value[chosen])
     if not steps:
-        return MetricHistory(key, 0, [], [], [], [], [])
+        return None
     step, time, value = np.concatenate(steps), np.concatenate(times), np.concatenate(values)
     order = np.lexsort((value, time, step))
     step, time, value = step[order], time[order], value[order]

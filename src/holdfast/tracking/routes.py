@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from holdfast.web.files import send_file
 __all__ = ["routes"]
 
 _batch = msgspec.json.Decoder(Batch)
+_STEP = re.compile(r"-?[0-9]{1,18}")
 
 
 class CreateExperiment(msgspec.Struct, frozen=True):
@@ -135,7 +137,10 @@ def _runs(tracking: Tracking) -> list[Route]:
 
     def history(call: Call) -> MetricHistory:
         points = parse_limit(call.query.get("points"), default=1000, most=100_000)
-        return tracking.get_history(call.caller, call.path["run_id"], call.path["key"], points=max(2, points))
+        steps = {name: _step(call.query[name]) for name in ("from_step", "to_step") if call.query.get(name)}
+        return tracking.get_history(
+            call.caller, call.path["run_id"], call.path["key"], points=max(2, points), **steps
+        )
 
     base = "/api/v1/runs"
     one = base + "/{run_id}"
@@ -151,6 +156,12 @@ def _runs(tracking: Tracking) -> list[Route]:
             result=MetricHistory,
         ),
     ]  # fmt: skip
+
+
+def _step(text: str) -> int:
+    if not _STEP.fullmatch(text):
+        raise InvalidInput(f"The step {text[:40]!r} is not a whole number of at most 18 digits.")
+    return int(text)
 
 
 def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:

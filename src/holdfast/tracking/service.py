@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 import msgspec
-import numpy as np
 
 from holdfast.audit import service as audit
 from holdfast.chunks import TreeFile, check_path, tree_digest
@@ -18,21 +15,21 @@ from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
+from holdfast.kernel.times import parse_time
 from holdfast.storage import Objects, Storage, Tx, trees
-from holdfast.tracking.points import Columns, decode_points, encode_points, history_of
+from holdfast.tracking.batches import check_batch, summarise
+from holdfast.tracking.names import invent_name
+from holdfast.tracking.points import decode_points, encode_points, history_of
 from holdfast.tracking.records import Batch, Experiment, MetricHistory, Recipe, Run, RunStatus
 from holdfast.tracking.store import metrics as metric_store
 from holdfast.tracking.store import runs as run_store
-from holdfast.tracking.store.metrics import KeySummary
 
-__all__ = ["ARTIFACT_LIMIT", "DEFAULT_EXPERIMENT", "RUN_TREE", "Tracking", "check_key"]
+__all__ = ["ARTIFACT_LIMIT", "DEFAULT_EXPERIMENT", "RUN_TREE", "Tracking"]
 
 DEFAULT_EXPERIMENT = "Default"
 RUN_TREE = "run"
 ARTIFACT_LIMIT = 5 * 1024**3
-_KEY = re.compile(r"[\w.\- :/]{1,250}")
-_MOST = {"metrics": 1000, "params": 1000, "tags": 1000}
-_PARAM_LIMIT, _TAG_LIMIT, _NAME_LIMIT = 6000, 8000, 250
+_NAME_LIMIT, _USER_LIMIT = 250, 200
 _INT64 = 2**63
 
 
@@ -51,7 +48,7 @@ class Tracking:
         _check_name("experiment", name, 500)
 
         def fn(tx: Tx) -> Experiment:
-            if run_store.find_experiment(tx, caller.workspace, name=name) is not None:
+            if run_store.experiment_number(tx, caller.workspace, name) is not None:
                 raise Conflict(
                     f"There is an experiment {name!r} already.",
                     hint="Log your runs to it, or choose another name.",
@@ -86,14 +83,17 @@ class Tracking:
         _check_name("experiment", experiment, 500)
         if name:
             _check_name("run", name, _NAME_LIMIT)
-        run_id, name = new_id(), name or _invent_name()
+        if user:
+            _check_name("user", user, _USER_LIMIT)
+        run_id, name = new_id(), name or invent_name()
 
         def fn(tx: Tx) -> Run:
-            found = run_store.find_experiment(tx, caller.workspace, name=experiment)
-            found = found or _insert_experiment(tx, caller, experiment)
+            number = run_store.experiment_number(tx, caller.workspace, experiment)
+            if number is None:
+                number = _insert_experiment(tx, caller, experiment).experiment_id
             run = Run(
                 run_id=run_id,
-                experiment_id=found.experiment_id,
+                experiment_id=number,
                 name=name,
                 status="running",
                 start_time=caller.time_ms,
@@ -136,23 +136,30 @@ class Tracking:
     def log_batch(self, caller: Caller, run_id: str, batch: Batch, body_sha256: str) -> None:
         """Write metrics, params and tags of a run, all or nothing.
 
-        A body that was accepted for this run before (same SHA-256) changes nothing, so retries are safe. Params
-        are written once: another value for a key raises InvalidInput, the same value again is fine.
+        A body with metrics that was accepted for this run before (same SHA-256) changes nothing, so retries are
+        safe. Params are written once: another value for a key raises InvalidInput, the same value again is fine.
         """
         require(caller, "tracking:write")
-        _check_batch(batch)
+        check_batch(batch)
         columns, blob = encode_points(batch.metrics, caller.time_ms)
-        news = _summarise(columns)
+        news = summarise(columns)
 
         def fn(tx: Tx) -> None:
-            run_no = _writable_run(tx, caller, run_id)
-            if batch.params:
-                _write_params(tx, caller, run_id, run_no, batch.params)
-            if batch.tags:
-                run_store.upsert_values(tx, caller.workspace, run_no, "tags", batch.tags)
-            if batch.metrics and metric_store.insert_batch(
-                tx, caller.workspace, run_no, body_sha256, caller.time_ms, len(batch.metrics), blob
-            ):
+            run_no = _run_number(tx, caller, run_id)
+            if batch.metrics and metric_store.has_batch(tx, caller.workspace, run_no, body_sha256):
+                return
+            params = _new_params(tx, caller, run_id, run_no, batch.params)
+            tags = _new_tags(tx, caller, run_no, batch.tags)
+            if not (batch.metrics or params or tags):
+                return
+            _unseal(tx, caller, run_id, run_no)
+            for kind, values in (("params", params), ("tags", tags)):
+                if values:
+                    run_store.upsert_values(tx, caller.workspace, run_no, kind, values)
+            if batch.metrics:
+                metric_store.insert_batch(
+                    tx, caller.workspace, run_no, body_sha256, caller.time_ms, len(batch.metrics), blob
+                )
                 ids = run_store.key_ids(tx, caller.workspace, columns.keys)
                 metric_store.merge_summaries(tx, caller.workspace, run_no, ids, news)
 
@@ -170,20 +177,29 @@ class Tracking:
         """End a run and seal the digests of its params, metrics and artifacts in one audit leaf.
 
         Finishing again with nothing changed since gives the same run; a write after the end unseals it, and the
-        next finish seals anew.
+        next finish seals anew. `end_time` (ms UTC) is the present by default.
         """
         require(caller, "tracking:write")
         if status == "running":
             raise InvalidInput(
                 "A run can't be finished with the status 'running'.", hint="Use finished, failed or killed."
             )
+        if end_time is not None:
+            parse_time(end_time, "end_time")
+        if exit_code is not None and not -(2**31) <= exit_code < 2**31:
+            raise InvalidInput(f"The exit code {exit_code} is beyond 32 bits.")
 
         def fn(tx: Tx) -> Run:
             run = _find_run(tx, caller, run_id)
-            run_no = run_store.run_number(tx, caller.workspace, run_id)
-            assert run_no is not None
-            if run.digest is not None and run.status == status:
+            run_no = _run_number(tx, caller, run_id)
+            same = (
+                status == run.status
+                and end_time in (None, run.end_time)
+                and exit_code in (None, run.exit_code)
+            )
+            if run.digest is not None and same:
                 return run
+            ended = run.end_time if run.digest is not None else caller.time_ms
             params = sha256_hex(canonical_json({"params": run.params, "tags": run.tags}))
             points = sha256_hex("\n".join(metric_store.load_digests(tx, caller.workspace, run_no)).encode())
             tree = tree_digest(trees.list_files(tx, caller.workspace, RUN_TREE, run_id))
@@ -191,7 +207,7 @@ class Tracking:
             digest = sha256_hex(canonical_json(sealed))
             values = {
                 "status": status,
-                "end_time": end_time if end_time is not None else caller.time_ms,
+                "end_time": ended if end_time is None else end_time,
                 "exit_code": exit_code if exit_code is not None else run.exit_code,
                 "digest": digest,
             }
@@ -206,41 +222,58 @@ class Tracking:
         require(caller, "tracking:write")
 
         def fn(tx: Tx) -> None:
-            run_no = _writable_run(tx, caller, run_id)
+            run_no = _run_number(tx, caller, run_id)
+            _unseal(tx, caller, run_id, run_no)
             run_store.update_run(
                 tx, caller.workspace, run_no, {"recipe": msgspec.json.encode(recipe).decode()}
             )
 
         self._storage.write(fn)
 
-    def get_history(self, caller: Caller, run_id: str, key: str, *, points: int = 1000) -> MetricHistory:
-        """A metric's points, at most `points`. Raises NotFound for an unknown run or metric."""
+    def get_history(
+        self,
+        caller: Caller,
+        run_id: str,
+        key: str,
+        *,
+        points: int = 1000,
+        from_step: int = -_INT64,
+        to_step: int = _INT64 - 1,
+    ) -> MetricHistory:
+        """A metric's points, at most `points`, of the steps `from_step` to `to_step` (inclusive).
+
+        Raises NotFound for an unknown run or metric.
+        """
         require(caller, "tracking:read")
         if not 2 <= points <= 100_000:
             raise InvalidInput(f"points={points} is not from 2 to 100000.")
 
         def fn(tx: Tx) -> list[bytes]:
-            run_no = run_store.run_number(tx, caller.workspace, run_id)
-            if run_no is None:
-                raise _no_run(run_id)
-            return metric_store.load_batches(tx, caller.workspace, run_no)
+            return metric_store.load_batches(tx, caller.workspace, _run_number(tx, caller, run_id))
 
-        history = history_of(key, [decode_points(blob) for blob in self._storage.read(fn)], points)
-        if history.count == 0:
+        batches = [decode_points(blob) for blob in self._storage.read(fn)]
+        history = history_of(key, batches, points, from_step, to_step)
+        if history is None:
             raise NotFound(f"The run {run_id} has no metric {key[:250]!r}.")
         return history
 
     # Artifacts
 
     def put_artifact(self, caller: Caller, run_id: str, path: str, blocks: Iterator[bytes]) -> TreeFile:
-        """Store an artifact; durable before the answer. The same path again replaces it while the run is open."""
+        """Store an artifact; durable before the answer. The same path again replaces it; the same bytes again
+        change nothing."""
         require(caller, "tracking:write")
         check_path(path)
         self.get_run(caller, run_id)
         blob = self._objects.put_stream(blocks, ARTIFACT_LIMIT)
 
+        file = TreeFile(path, blob.sha256, blob.size)
+
         def fn(tx: Tx) -> TreeFile:
-            _writable_run(tx, caller, run_id)
+            run_no = _run_number(tx, caller, run_id)
+            if trees.holds_file(tx, caller.workspace, RUN_TREE, run_id, file):
+                return file
+            _unseal(tx, caller, run_id, run_no)
             return trees.put_file(tx, caller.workspace, RUN_TREE, run_id, path, blob.sha256, blob.size)
 
         return self._storage.write(fn)
@@ -258,25 +291,15 @@ class Tracking:
         return self._storage.read(lambda tx: trees.find_file(tx, caller.workspace, RUN_TREE, run_id, path))
 
     def delete_artifact(self, caller: Caller, run_id: str, path: str) -> None:
-        """Take an artifact out of an open run. Raises NotFound."""
+        """Take an artifact out of a run. Raises NotFound."""
         require(caller, "tracking:write")
         check_path(path)
 
         def fn(tx: Tx) -> None:
-            _writable_run(tx, caller, run_id)
+            _unseal(tx, caller, run_id, _run_number(tx, caller, run_id))
             trees.remove_file(tx, caller.workspace, RUN_TREE, run_id, path)
 
         self._storage.write(fn)
-
-
-def check_key(kind: str, key: str) -> None:
-    """Raises InvalidInput unless `key` may name a metric, param or tag."""
-    parts = key.split("/")
-    if not _KEY.fullmatch(key) or any(part in ("", ".", "..") for part in parts):
-        raise InvalidInput(
-            f"The {kind} name {key[:260]!r} is not valid.",
-            hint="Use 1 to 250 letters, digits, '_', '-', '.', ' ', ':' or '/', without empty or '..' parts.",
-        )
 
 
 def _check_name(kind: str, name: str, most: int) -> None:
@@ -287,56 +310,6 @@ def _check_name(kind: str, name: str, most: int) -> None:
             else f"{name[:80]!r} is not a name for a {kind}.",
             hint=f"Use 1 to {most} characters, no control characters.",
         )
-
-
-def _check_batch(batch: Batch) -> None:
-    for what, most in _MOST.items():
-        if len(getattr(batch, what)) > most:
-            raise InvalidInput(
-                f"{len(getattr(batch, what))} {what} in one batch are more than {most}.",
-                hint="Send several batches.",
-            )
-    for point in batch.metrics:
-        check_key("metric", point.key)
-        if not -_INT64 <= point.step < _INT64 or (
-            point.time is not None and not -_INT64 <= point.time < _INT64
-        ):
-            raise InvalidInput(f"The step or time of the metric {point.key!r} is beyond 64 bits.")
-    for kind, values, most in (("param", batch.params, _PARAM_LIMIT), ("tag", batch.tags, _TAG_LIMIT)):
-        for key, value in values.items():
-            check_key(kind, key)
-            if len(value) > most:
-                raise InvalidInput(
-                    f"The value of the {kind} {key!r} has {len(value)} characters, more than {most}.",
-                    hint="Log it as an artifact.",
-                )
-
-
-def _summarise(columns: Columns) -> Sequence[KeySummary]:
-    order = np.lexsort((columns.value, columns.time, columns.step, columns.key))
-    key = columns.key[order]
-    ends = np.flatnonzero(np.append(np.diff(key) != 0, True)) if len(key) else np.array([], np.int64)
-    starts = np.append(0, ends[:-1] + 1) if len(ends) else ends
-    found = []
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        rows = order[start : end + 1]
-        values = columns.value[rows]
-        real = values[~np.isnan(values)]
-        # NaN sorts last in numpy: among points of one step and time a real value counts as the greater one.
-        same = (columns.step[rows] == columns.step[rows[-1]]) & (columns.time[rows] == columns.time[rows[-1]])
-        tied = values[same & ~np.isnan(values)]
-        found.append(
-            KeySummary(
-                key=columns.keys[int(key[start])],
-                last=float(tied.max()) if len(tied) else float("nan"),
-                last_step=int(columns.step[rows[-1]]),
-                last_time=int(columns.time[rows[-1]]),
-                min=float(real.min()) if len(real) else None,
-                max=float(real.max()) if len(real) else None,
-                count=len(rows),
-            )
-        )
-    return found
 
 
 def _insert_experiment(tx: Tx, caller: Caller, name: str) -> Experiment:
@@ -376,34 +349,35 @@ def _no_run(run_id: str) -> NotFound:
     return NotFound(f"There is no run {run_id[:80]!r}.", hint="List runs with: holdfast runs list")
 
 
-def _writable_run(tx: Tx, caller: Caller, run_id: str) -> int:
-    """The integer id of a run that is about to be written; a sealed run is unsealed."""
+def _run_number(tx: Tx, caller: Caller, run_id: str) -> int:
     run_no = run_store.run_number(tx, caller.workspace, run_id)
     if run_no is None:
         raise _no_run(run_id)
-    if run_store.is_sealed(tx, caller.workspace, run_no):
-        run_store.update_run(tx, caller.workspace, run_no, {"digest": None})
-        audit.append(tx, caller, action="run.reopen", object=f"run:{run_id}")
     return run_no
 
 
-def _write_params(tx: Tx, caller: Caller, run_id: str, run_no: int, params: dict[str, str]) -> None:
-    existing = run_store.load_params(tx, caller.workspace, run_no)
+def _unseal(tx: Tx, caller: Caller, run_id: str, run_no: int) -> None:
+    """Before a change: a sealed run is open again."""
+    if run_store.is_sealed(tx, caller.workspace, run_no):
+        run_store.update_run(tx, caller.workspace, run_no, {"digest": None})
+        audit.append(tx, caller, action="run.reopen", object=f"run:{run_id}")
+
+
+def _new_params(
+    tx: Tx, caller: Caller, run_id: str, run_no: int, params: Mapping[str, str]
+) -> dict[str, str]:
+    """The params that the run has not yet. Raises InvalidInput when one has another value."""
+    existing = run_store.load_values(tx, caller.workspace, run_no, "params") if params else {}
     for key, value in params.items():
         if existing.get(key, value) != value:
             raise InvalidInput(
                 f"The param {key!r} of the run {run_id} is {existing[key][:80]!r} already and can't become {value[:80]!r}.",
                 hint="Params are written once; log a metric or a tag, or start another run.",
             )
-    fresh = {key: value for key, value in params.items() if key not in existing}
-    if fresh:
-        run_store.upsert_values(tx, caller.workspace, run_no, "params", fresh)
+    return {key: value for key, value in params.items() if key not in existing}
 
 
-_ADJECTIVES = ["able", "amber", "bold", "brave", "brisk", "calm", "clear", "crisp", "deft", "eager", "early", "fair", "firm", "fleet", "fresh", "glad", "keen", "kind", "light", "lively", "lucid", "merry", "neat", "noble", "plain", "proud", "quick", "quiet", "rapid", "sharp", "sleek", "smart", "solid", "stark", "steady", "sunny", "swift", "tidy", "vivid", "warm", "wise"]  # noqa: E501
-_NOUNS = ["anchor", "arch", "beacon", "birch", "brook", "cedar", "cliff", "cloud", "coast", "comet", "crane", "delta", "dune", "ember", "falcon", "fern", "field", "finch", "fjord", "gull", "harbor", "hawk", "heron", "hill", "inlet", "lark", "ledge", "maple", "marsh", "meadow", "oak", "orbit", "otter", "pine", "plover", "raven", "reef", "ridge", "river", "robin", "shore", "spruce", "stone", "swan", "tern", "tide", "vale", "wave", "willow", "wren"]  # noqa: E501
-
-
-def _invent_name() -> str:
-    chooser = random.SystemRandom()
-    return f"{chooser.choice(_ADJECTIVES)}-{chooser.choice(_NOUNS)}-{chooser.randrange(1000)}"
+def _new_tags(tx: Tx, caller: Caller, run_no: int, tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that the run has not yet, or with another value."""
+    existing = run_store.load_values(tx, caller.workspace, run_no, "tags") if tags else {}
+    return {key: value for key, value in tags.items() if existing.get(key) != value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -9,6 +10,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import quote
 
 from holdfast.chunks import TreeFile
+from holdfast.kernel.errors import IntegrityError
 from holdfast.web.routing import Stream
 
 __all__ = ["send_file"]
@@ -21,7 +23,10 @@ class _Opener(Protocol):
 
 
 def send_file(objects: _Opener, file: TreeFile) -> Stream:
-    """The file as a download: attachment, no sniffing, sandboxed should a browser show it all the same."""
+    """The file as a download: attachment, no sniffing, sandboxed should a browser show it all the same.
+
+    Damaged bytes end the answer before its stated length.
+    """
     name = PurePosixPath(file.path).name
     media, packed = mimetypes.guess_type(name)
     headers = {
@@ -31,10 +36,21 @@ def send_file(objects: _Opener, file: TreeFile) -> Stream:
         "ETag": f'"{file.sha256}"',
     }
     known = media if media is not None and packed is None else "application/octet-stream"
-    return Stream(_blocks(objects.open(file.sha256)), known, headers)
+    return Stream(_blocks(objects.open(file.sha256), file.sha256), known, headers)
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
+def _blocks(file: BinaryIO, sha256: str) -> Iterator[bytes]:
+    """The bytes; damaged ones never arrive whole, since the last block waits for the digest."""
+    digest, last = hashlib.sha256(), b""
     with file:
         while block := file.read(_BLOCK):
-            yield block
+            if last:
+                yield last
+            digest.update(block)
+            last = block
+    if digest.hexdigest() != sha256:
+        raise IntegrityError(
+            f"The object {sha256} is damaged: its bytes have another digest.",
+            hint="Restore its file in the object store from a backup.",
+        )
+    yield last

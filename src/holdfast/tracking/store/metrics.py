@@ -21,7 +21,7 @@ from sqlalchemy import (
 from holdfast.storage import Tx, metadata
 from holdfast.tracking.store.runs import BigId, summaries
 
-__all__ = ["KeySummary", "insert_batch", "load_batches", "load_digests", "merge_summaries"]
+__all__ = ["KeySummary", "has_batch", "insert_batch", "load_batches", "load_digests", "merge_summaries"]
 
 _batches = Table(
     "metric_batch",
@@ -50,19 +50,20 @@ class KeySummary(msgspec.Struct, frozen=True):
     count: int
 
 
+def has_batch(tx: Tx, workspace: str, run_no: int, body_sha256: str) -> bool:
+    """Whether a batch with this body was kept for this run before."""
+    query = select(_batches.c.batch_id).where(
+        _batches.c.workspace_id == workspace,
+        _batches.c.run_no == run_no,
+        _batches.c.body_sha256 == body_sha256,
+    )
+    return tx.execute(query).one_or_none() is not None
+
+
 def insert_batch(
     tx: Tx, workspace: str, run_no: int, body_sha256: str, received_at: int, points: int, blob: bytes
-) -> bool:
-    """Keep a batch; False when the same body was kept for this run before (a retry)."""
-    seen = tx.execute(
-        select(_batches.c.batch_id).where(
-            _batches.c.workspace_id == workspace,
-            _batches.c.run_no == run_no,
-            _batches.c.body_sha256 == body_sha256,
-        )
-    ).one_or_none()
-    if seen is not None:
-        return False
+) -> None:
+    """Keep a batch; the caller has made sure that it is not a retry."""
     tx.execute(
         insert(_batches).values(
             workspace_id=workspace,
@@ -73,7 +74,6 @@ def insert_batch(
             blob=blob,
         )
     )
-    return True
 
 
 def load_batches(tx: Tx, workspace: str, run_no: int) -> list[bytes]:

@@ -29,6 +29,7 @@ from holdfast.tracking.records import Experiment, MetricSummary, Recipe, Run
 
 __all__ = [
     "BigId",
+    "experiment_number",
     "find_experiment",
     "find_run",
     "insert_experiment",
@@ -37,7 +38,7 @@ __all__ = [
     "key_ids",
     "list_experiments",
     "list_runs",
-    "load_params",
+    "load_values",
     "run_number",
     "summaries",
     "update_run",
@@ -138,6 +139,15 @@ def find_experiment(
     return None if row is None else Experiment(*row)
 
 
+def experiment_number(tx: Tx, workspace: str, name: str) -> int | None:
+    """The id of an experiment; None when there is none of the name."""
+    query = select(_experiments.c.experiment_id).where(
+        _experiments.c.workspace_id == workspace, _experiments.c.name == name
+    )
+    row = tx.execute(query).one_or_none()
+    return None if row is None else int(row[0])
+
+
 def list_experiments(tx: Tx, workspace: str) -> list[Experiment]:
     """All experiments, the newest first, with their true counts of runs."""
     return [
@@ -147,27 +157,14 @@ def list_experiments(tx: Tx, workspace: str) -> list[Experiment]:
 
 
 def _experiment_query(workspace: str) -> Any:
-    counts = (
-        select(
-            _runs.c.experiment_id,
-            func.count().label("runs"),
-            func.max(_runs.c.start_time).label("last_run_at"),
-        )
-        .where(_runs.c.workspace_id == workspace)
-        .group_by(_runs.c.experiment_id)
-        .subquery()
-    )
-    return (
-        select(
-            _experiments.c.experiment_id,
-            _experiments.c.name,
-            _experiments.c.created_at,
-            func.coalesce(counts.c.runs, 0),
-            counts.c.last_run_at,
-        )
-        .outerjoin(counts, counts.c.experiment_id == _experiments.c.experiment_id)
-        .where(_experiments.c.workspace_id == workspace)
-    )
+    own = (_runs.c.workspace_id == workspace, _runs.c.experiment_id == _experiments.c.experiment_id)
+    return select(
+        _experiments.c.experiment_id,
+        _experiments.c.name,
+        _experiments.c.created_at,
+        select(func.count()).select_from(_runs).where(*own).scalar_subquery(),
+        select(func.max(_runs.c.start_time)).where(*own).scalar_subquery(),
+    ).where(_experiments.c.workspace_id == workspace)
 
 
 def insert_run(tx: Tx, workspace: str, run: Run) -> None:
@@ -276,9 +273,10 @@ def _find_keys(tx: Tx, workspace: str, names: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def load_params(tx: Tx, workspace: str, run_no: int) -> dict[str, str]:
-    """The params of one run."""
-    return _load_values(tx, _params, workspace, [run_no]).get(run_no, {})
+def load_values(tx: Tx, workspace: str, run_no: int, kind: str) -> dict[str, str]:
+    """The params or tags (`kind`) of one run."""
+    table = _params if kind == "params" else _tags
+    return _load_values(tx, table, workspace, [run_no]).get(run_no, {})
 
 
 def upsert_values(tx: Tx, workspace: str, run_no: int, kind: str, values: Mapping[str, str]) -> None:

@@ -1,0 +1,84 @@
+"""What one request logs to a run: its rules, and its metrics summarised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from holdfast.kernel.errors import InvalidInput
+from holdfast.kernel.times import EARLIEST_MS, LATEST_MS, parse_time
+from holdfast.tracking.points import Columns
+from holdfast.tracking.records import Batch
+from holdfast.tracking.store.metrics import KeySummary
+
+__all__ = ["check_batch", "check_key", "summarise"]
+
+_KEY = re.compile(r"[\w.\- :/]{1,250}")
+_MOST = {"metrics": 1000, "params": 1000, "tags": 1000}
+_PARAM_LIMIT, _TAG_LIMIT = 6000, 8000
+_INT64 = 2**63
+
+
+def check_key(kind: str, key: str) -> None:
+    """Raises InvalidInput unless `key` may name a metric, param or tag."""
+    parts = key.split("/")
+    if not _KEY.fullmatch(key) or any(part in ("", ".", "..") for part in parts):
+        raise InvalidInput(
+            f"The {kind} name {key[:260]!r} is not valid.",
+            hint="Use 1 to 250 letters, digits, '_', '-', '.', ' ', ':' or '/', without empty or '..' parts.",
+        )
+
+
+def check_batch(batch: Batch) -> None:
+    """Raises InvalidInput when a batch is too large, or a name, step, time or value in it is not valid."""
+    for what, most in _MOST.items():
+        if len(getattr(batch, what)) > most:
+            raise InvalidInput(
+                f"{len(getattr(batch, what))} {what} in one batch are more than {most}.",
+                hint="Send several batches.",
+            )
+    for key in {point.key for point in batch.metrics}:
+        check_key("metric", key)
+    for point in batch.metrics:
+        if not -_INT64 <= point.step < _INT64:
+            raise InvalidInput(f"The step {point.step} of the metric {point.key!r} is beyond 64 bits.")
+        if point.time is not None and not EARLIEST_MS <= point.time <= LATEST_MS:
+            parse_time(point.time, f"The time of the metric {point.key!r}:")
+    for kind, values, most in (("param", batch.params, _PARAM_LIMIT), ("tag", batch.tags, _TAG_LIMIT)):
+        for key, value in values.items():
+            check_key(kind, key)
+            if len(value) > most:
+                raise InvalidInput(
+                    f"The value of the {kind} {key!r} has {len(value)} characters, more than {most}.",
+                    hint="Log it as an artifact.",
+                )
+
+
+def summarise(columns: Columns) -> Sequence[KeySummary]:
+    """One summary per key; `last` is the value at the greatest (step, time, value)."""
+    order = np.lexsort((columns.value, columns.time, columns.step, columns.key))
+    key = columns.key[order]
+    ends = np.flatnonzero(np.append(np.diff(key) != 0, True)) if len(key) else np.array([], np.int64)
+    starts = np.append(0, ends[:-1] + 1) if len(ends) else ends
+    found = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        rows = order[start : end + 1]
+        values = columns.value[rows]
+        real = values[~np.isnan(values)]
+        # NaN sorts last in numpy: among points of one step and time a real value counts as the greater one.
+        same = (columns.step[rows] == columns.step[rows[-1]]) & (columns.time[rows] == columns.time[rows[-1]])
+        tied = values[same & ~np.isnan(values)]
+        found.append(
+            KeySummary(
+                key=columns.keys[int(key[start])],
+                last=float(tied.max()) if len(tied) else float("nan"),
+                last_step=int(columns.step[rows[-1]]),
+                last_time=int(columns.time[rows[-1]]),
+                min=float(real.min()) if len(real) else None,
+                max=float(real.max()) if len(real) else None,
+                count=len(rows),
+            )
+        )
+    return found
