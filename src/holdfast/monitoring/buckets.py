@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.kernel.errors import IntegrityError
-from holdfast.kernel.times import Window
+from holdfast.kernel.times import DAY_MS, Window
 from holdfast.monitoring.profile import FeatureProfile, Profile
 from holdfast.monitoring.records import Bucket
 from holdfast.monitoring.tally import HEAD, MOMENTS, Tally
 from holdfast.statistics.histograms import Histogram
 from holdfast.statistics.scores import SCORE_BINS
 
-__all__ = ["ColumnCells", "Layout", "count_latencies", "group_by_window", "latency_quantile"]
+__all__ = ["ColumnCells", "Layout", "count_latencies", "group_by_window", "latency_quantile", "merge_days"]
 
 Counts: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
@@ -104,6 +104,17 @@ def group_by_window(buckets: Sequence[Bucket], window: Window) -> dict[int, list
     for bucket in buckets:
         groups.setdefault(window.start_of(bucket.start), []).append(bucket)
     return groups
+
+
+def merge_days(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Runs of days (first and last start, included) in order, those that touch or overlap as one."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(runs):
+        if merged and first <= merged[-1][1] + DAY_MS:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return merged
 
 
 def count_latencies(latencies_us: Floats) -> Counts:

@@ -16,6 +16,7 @@ import numpy as np
 from holdfast.kernel.times import Window
 from holdfast.monitoring.buckets import group_by_window
 from holdfast.monitoring.records import Bucket, Progress
+from holdfast.monitoring.tally import LEAST_LABELS
 from holdfast.statistics.edetector import detect
 
 __all__ = ["Ended", "Raised", "WindowCount", "count_windows", "judge", "window_status"]
@@ -110,11 +111,19 @@ def judge(
 
 
 def _recovery(windows: Sequence[WindowCount], raised_in: int, tolerated: float) -> int | None:
-    """The end of the first complete window after `raised_in` whose error is tolerated."""
+    """The end of the first complete window after `raised_in` whose error is tolerated.
+
+    A window with too few labels to tell is judged together with those before it.
+    """
+    errors = judged = 0
     for counted in windows:
-        is_later = counted.start > raised_in and counted.status == "complete" and counted.judged
-        if is_later and counted.errors <= tolerated * counted.judged:
-            return counted.end
+        if counted.start <= raised_in or counted.status != "complete":
+            continue
+        errors, judged = errors + counted.errors, judged + counted.judged
+        if judged >= LEAST_LABELS:
+            if errors <= tolerated * judged:
+                return counted.end
+            errors = judged = 0
     return None
 
 

@@ -1,27 +1,29 @@
 """Folding: the days of the prediction log that changed become buckets again, then the alert rule looks at them.
 
-A day is always counted whole, and its buckets replace those before. The cursor in the log's changes moves in the
-last transaction, with the alerts. So a fold that is killed is simply done again, and no row counts twice.
+A day is always counted whole, and its buckets replace those before, in one transaction with the alerts and the
+cursor in the log's changes (a very large fold writes days before, the cursor last). So a fold that is killed is
+simply done again, and no row counts twice.
 
 Runs in a short-lived child (Polars).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import polars
 
 from holdfast.audit.service import append
 from holdfast.identity.service import system_caller
-from holdfast.kernel.errors import Conflict
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import DAY_MS, parse_window
 from holdfast.monitoring import store
 from holdfast.monitoring.alerts import describe_alert
+from holdfast.monitoring.buckets import merge_days
 from holdfast.monitoring.counting import Counter, count_frame
 from holdfast.monitoring.decide import Ended, Raised, count_windows, judge
+from holdfast.monitoring.draft import MOST_BUCKETS, Draft
 from holdfast.monitoring.profile import (
     LEARNING_ROWS,
     Profile,
@@ -29,7 +31,7 @@ from holdfast.monitoring.profile import (
     main_version,
     reference_identity,
 )
-from holdfast.monitoring.records import Alert, Bucket, FoldOutcome, FoldState, PredictionSource, Progress
+from holdfast.monitoring.records import Alert, Bucket, FoldOutcome, PredictionSource, Progress
 from holdfast.monitoring.reference import build_reference, read_reference
 from holdfast.predictions.records import Endpoint
 from holdfast.storage import Objects, Storage, Tx
@@ -38,8 +40,6 @@ __all__ = ["fold_endpoint"]
 
 _MOST_DAYS = 64
 _MANY_ROWS = 200_000
-_MOST_BUCKETS = 512
-"""In one transaction, so that nobody waits long for the database."""
 
 
 def fold_endpoint(
@@ -59,7 +59,7 @@ def fold_endpoint(
 
 
 class _Fold:
-    """One run over one endpoint. `state` follows what is stored."""
+    """One run over one endpoint."""
 
     def __init__(
         self, storage: Storage, objects: Objects, source: PredictionSource, endpoint: Endpoint, now_ms: int
@@ -67,26 +67,17 @@ class _Fold:
         self.storage, self.objects, self.source = storage, objects, source
         self.endpoint, self.now_ms = endpoint, now_ms
         self.owner = (endpoint.workspace_id, endpoint.endpoint_id)
-        self.state = storage.read(lambda tx: store.load_state(tx, *self.owner))
-        self.profiles = storage.read(lambda tx: store.load_profiles(tx, *self.owner))
-        self.counters: dict[int, Counter] = {}
-        self.cursor = self.state.cursor
+        self.draft = Draft(storage, *self.owner)
+        self.cursor = self.draft.state.cursor
 
     def prepare(self) -> None:
         """Make the main version's reference and the size of buckets what the endpoint record says."""
         version, identity = main_version(self.endpoint), reference_identity(self.endpoint)
-        known = self.profiles.get(version)
+        known = self.draft.profiles.get(version)
         if known is None or known.identity != identity:
-            self._save_profile(version, self._build(identity))
-        if self.state.grain_ms != grain_of(self.endpoint):
-            state = msgspec.structs.replace(self.state, cursor=0, grain_ms=grain_of(self.endpoint))
-            self._write(state, lambda tx: store.delete_buckets(tx, *self.owner))
-
-    def _save_profile(self, version: int, profile: Profile) -> None:
-        """Store a reference. Buckets counted against the one before are stale from now on."""
-        self._write(self.state, lambda tx: store.save_profile(tx, *self.owner, version, profile))
-        self.profiles[version] = profile
-        self.counters.pop(version, None)
+            self.draft.put_profile(version, self._build(identity))
+        if self.draft.state.grain_ms != grain_of(self.endpoint):
+            self.draft.wipe(grain_of(self.endpoint))
 
     def _build(self, identity: str) -> Profile:
         endpoint, given = self.endpoint, self.endpoint.reference
@@ -107,31 +98,31 @@ class _Fold:
         return Profile(identity, "learning", self.endpoint.task or "multiclass", self.endpoint.positive)
 
     def count(self) -> FoldOutcome:
-        """Count every day that changed or whose buckets are stale, chunk by chunk."""
-        self.cursor, changed = self.source.changes_since(*self.owner, self.state.cursor)
+        """Count every day that changed or whose buckets are stale."""
+        self.cursor, changed = self.source.changes_since(*self.owner, self.draft.state.cursor)
+        stale = [(day, day) for day in self.draft.stale_days()]
+        counters: dict[int, Counter] = {}
         days = rows = 0
-        for first, last, buckets in self._chunks(_merge_runs([*changed, *self._stale_days()])):
+        for first, last, frame in self._chunks(merge_days([*changed, *stale])):
+            buckets = count_frame(
+                frame, self.draft.state.grain_ms, lambda version: self._counter(version, counters)
+            )
             days += (last - first) // DAY_MS + 1
             rows += sum(bucket.rows for bucket in buckets)
-            self._replace(first, last, buckets)
+            if self.draft.is_large:
+                self.draft.write(self.draft.state)
+            self.draft.put_days(first, last, buckets)
         return FoldOutcome(days, rows)
 
-    def _stale_days(self) -> list[tuple[int, int]]:
-        names = {version: store.profile_id(profile) for version, profile in self.profiles.items()}
-        stale = [
-            b.start // DAY_MS * DAY_MS for b in self._buckets() if b.reference_id != names.get(b.version)
-        ]
-        return [(day, day) for day in stale]
-
-    def _chunks(self, runs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, list[Bucket]]]:
-        """Runs of days with their buckets; more days at a time while they hold few rows."""
-        most = min(_MOST_DAYS, max(1, _MOST_BUCKETS * self.state.grain_ms // DAY_MS))
+    def _chunks(self, runs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, polars.DataFrame]]:
+        """Runs of days with their rows; more days at a time while they hold few rows."""
+        most = min(_MOST_DAYS, max(1, MOST_BUCKETS * self.draft.state.grain_ms // DAY_MS))
         size = 1
         for first, last in runs:
             while first <= last:
                 end = min(first + (size - 1) * DAY_MS, last)
                 frame = self._read(first, end)
-                yield first, end, count_frame(frame, self.state.grain_ms, self._counter)
+                yield first, end, frame
                 size = min(size * 2, most) if frame.height < _MANY_ROWS else max(1, size // 2)
                 first = end + DAY_MS
 
@@ -141,29 +132,22 @@ class _Fold:
         version = frame["version"].fill_null(0)
         return frame.with_columns(version if self.endpoint.kind == "served" else version * 0)
 
-    def _counter(self, version: int) -> Counter:
-        if version not in self.profiles:
-            self._save_profile(version, self._learning(""))
-        if version not in self.counters:
-            profile = self.profiles[version]
-            self.counters[version] = Counter(profile, store.profile_id(profile))
-        return self.counters[version]
-
-    def _replace(self, first: int, last: int, buckets: Sequence[Bucket]) -> None:
-        def fn(tx: Tx) -> None:
-            store.delete_buckets(tx, *self.owner, first, last + DAY_MS)
-            store.insert_buckets(tx, *self.owner, buckets)
-
-        self._write(self.state, fn)
+    def _counter(self, version: int, counters: dict[int, Counter]) -> Counter:
+        if version not in self.draft.profiles:
+            self.draft.put_profile(version, self._learning(""))
+        if version not in counters:
+            profile = self.draft.profiles[version]
+            counters[version] = Counter(profile, store.profile_id(profile))
+        return counters[version]
 
     def learn(self) -> bool:
         """Make the first rows of versions without a reference their reference; whether there were enough."""
-        buckets, learned = self._buckets(), False
-        for version, profile in list(self.profiles.items()):
+        buckets, learned = self.draft.buckets(), False
+        for version, profile in list(self.draft.profiles.items()):
             own = [bucket for bucket in buckets if bucket.version == version]
             is_waiting = profile.source == "learning" and not profile.rows
             if is_waiting and sum(bucket.rows for bucket in own) >= LEARNING_ROWS:
-                self._save_profile(version, self._learned(version, profile, own))
+                self.draft.put_profile(version, self._learned(version, profile, own))
                 learned = True
         return learned
 
@@ -181,9 +165,8 @@ class _Fold:
             taken += own.height
             if taken >= LEARNING_ROWS:
                 break
-        padded = {name: values + [None] * (taken - len(values)) for name, values in columns.items()}
         return build_reference(
-            padded,
+            {name: values + [None] * (taken - len(values)) for name, values in columns.items()},
             self.endpoint.signature,
             task=self.endpoint.task,
             positive=self.endpoint.positive,
@@ -192,19 +175,16 @@ class _Fold:
             identity=profile.identity,
         )
 
-    def _buckets(self) -> list[Bucket]:
-        return self.storage.read(lambda tx: store.list_buckets(tx, *self.owner))
-
     def decide(self, outcome: FoldOutcome) -> FoldOutcome:
-        """Run the alert rule on every version; write alerts, cursor and progress in one transaction."""
-        buckets, window = self._buckets(), parse_window(self.endpoint.window)
+        """Run the alert rule on every version; write buckets, alerts, cursor and progress in one transaction."""
+        buckets, window = self.draft.buckets(), parse_window(self.endpoint.window)
         label_watermark = max((b.last_label for b in buckets if b.last_label is not None), default=None)
         watermark = max((bucket.last_event for bucket in buckets), default=0)
         now = watermark if self.endpoint.clock == "event" else self.now_ms
         windows = count_windows(buckets, window, now, label_watermark)
         open_alerts = self.storage.read(lambda tx: store.open_alerts(tx, *self.owner))
-        progress, steps = dict(self.state.progress), []
-        for version, profile in sorted(self.profiles.items()):
+        progress, steps = dict(self.draft.state.progress), []
+        for version, profile in sorted(self.draft.profiles.items()):
             if profile.tolerated is None:
                 continue
             own = [bucket for bucket in buckets if bucket.version == version]
@@ -214,10 +194,10 @@ class _Fold:
             progress[version], found = judge(own, windows, window, profile.tolerated, before, raised_in)
             steps.append((alert, [self._describe(version, profile, own, step) for step in found]))
         state = msgspec.structs.replace(
-            self.state, cursor=self.cursor, folded_at=self.now_ms, progress=progress
+            self.draft.state, cursor=self.cursor, folded_at=self.now_ms, progress=progress
         )
         caller = system_caller(self.endpoint.workspace_id, self.now_ms)
-        self._write(state, lambda tx: _write_steps(tx, self.owner, caller, steps))
+        self.draft.write(state, lambda tx: _write_steps(tx, self.owner, caller, steps))
         made = [step for _, found in steps for step in found]
         raised = sum(isinstance(step, Alert) for step in made)
         return msgspec.structs.replace(outcome, raised=raised, ended=len(made) - raised)
@@ -229,27 +209,9 @@ class _Fold:
             return step
         first = parse_window(self.endpoint.window).start_of(step.since)
         span = [bucket for bucket in own if first <= bucket.start <= step.detected]
-        bodies = self.storage.read(lambda tx: store.load_bodies(tx, *self.owner, first, step.detected))
-        return describe_alert(
-            self.endpoint, version, profile, span, bodies, step, self.state.grain_ms, self.now_ms
-        )
-
-    def _write(self, state: FoldState, fn: Callable[[Tx], None]) -> None:
-        """Run `fn` and write the state after it, if nobody else has folded since this run's last write."""
-        expected = self.state.revision
-        after = msgspec.structs.replace(state, revision=expected + 1)
-
-        def guarded(tx: Tx) -> None:
-            if store.load_state(tx, *self.owner).revision != expected:
-                raise Conflict(
-                    f"Another fold of the endpoint {self.endpoint.name!r} runs at the same time.",
-                    hint="It has done the work, or the next one will.",
-                )
-            store.save_state(tx, *self.owner, after)
-            fn(tx)
-
-        self.storage.write(guarded)
-        self.state = after
+        bodies = self.draft.bodies(first, step.detected)
+        grain_ms = self.draft.state.grain_ms
+        return describe_alert(self.endpoint, version, profile, span, bodies, step, grain_ms, self.now_ms)
 
 
 def _write_steps(
@@ -284,14 +246,3 @@ def _said(alert: Alert) -> dict[str, object]:
         "error": f"{alert.error:.6f}",
         "alert_above": f"{alert.alert_above:.6f}",
     }
-
-
-def _merge_runs(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Runs of days in order, those that touch or overlap as one."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(runs):
-        if merged and first <= merged[-1][1] + DAY_MS:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
-        else:
-            merged.append((first, last))
-    return merged

@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 
 from holdfast.kernel.hashing import sha256_hex
+from holdfast.kernel.times import DAY_MS
+from holdfast.monitoring.buckets import merge_days
 from holdfast.monitoring.profile import Profile
 from holdfast.monitoring.records import Alert, Bucket, FoldState
 from holdfast.storage import Tx, metadata
@@ -132,14 +134,14 @@ def save_profile(tx: Tx, workspace: str, endpoint_id: str, version: int, profile
     tx.execute(insert(_profiles).values(**values, body=msgspec.msgpack.encode(profile)))
 
 
-def delete_buckets(
-    tx: Tx, workspace: str, endpoint_id: str, first: int | None = None, end: int | None = None
-) -> None:
-    """Delete the buckets of all versions that start in [first, end), or all."""
+def delete_buckets(tx: Tx, workspace: str, endpoint_id: str, days: Sequence[int] | None) -> None:
+    """Delete the buckets of all versions in these days (starts, ascending); None = all."""
     query = delete(_buckets).where(*_of(_buckets, workspace, endpoint_id))
-    if first is not None and end is not None:
-        query = query.where(_buckets.c.start >= first, _buckets.c.start < end)
-    tx.execute(query)
+    if days is None:
+        tx.execute(query)
+        return
+    for first, last in merge_days([(day, day) for day in days]):
+        tx.execute(query.where(_buckets.c.start >= first, _buckets.c.start < last + DAY_MS))
 
 
 def insert_buckets(tx: Tx, workspace: str, endpoint_id: str, buckets: Sequence[Bucket]) -> None:
