@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from holdfast.client import Client
+from holdfast.client import Client, ServingStatus
+from holdfast.client.api import Api
+from holdfast.client.transport import HttpTransport
 from holdfast.kernel.errors import HoldfastError, Unavailable
 
 __all__ = ["free_port", "running_server"]
 
 _START_S = 60.0
+_ANSWER_S = 2.0
 _STOP_S = 20.0
 _POLL_S = 0.1
 
@@ -28,6 +31,12 @@ def running_server(data: Path, port: int) -> Iterator[tuple[Client, subprocess.P
 
     Raises Unavailable with the server's last words when it does not come up.
     """
+    for taken in (port, port + 1):
+        if not _is_free(taken):
+            raise Unavailable(
+                f"The port {taken} is in use.",
+                hint="Choose another with --port; it and the next must be free.",
+            )
     arguments = ["server", "--port", str(port), "--data", str(data)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -35,8 +44,9 @@ def running_server(data: Path, port: int) -> Iterator[tuple[Client, subprocess.P
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            with Client(f"http://127.0.0.1:{port}") as client:
-                _wait_until_ready(client, process)
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, process)
+            with Client(url) as client:
                 yield client, process
         except HoldfastError as error:
             if process.poll() is not None:
@@ -70,17 +80,18 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _wait_until_ready(client: Client, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until the control plane answers and an inference server is known."""
     end = time.monotonic() + _START_S
+    api = Api(HttpTransport(url, timeout_s=_ANSWER_S), attempts=1)
     while process.poll() is None:
         try:
-            if client.serving_status().inference_url:
+            if api.get("/api/v1/serving", ServingStatus).inference_url:
                 return
         except Unavailable:
             pass
         if time.monotonic() > end:
-            raise Unavailable(f"The server at {client.url} did not become ready within {_START_S:.0f} s.")
+            raise Unavailable(f"The server at {url} did not become ready within {_START_S:.0f} s.")
         time.sleep(_POLL_S)
     raise Unavailable("The server did not start.")
 

@@ -4,6 +4,7 @@ found.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from holdfast.client import Client, Endpoint
 from holdfast.client.command import record_command
 from holdfast.demo.flights import load_flights
 from holdfast.demo.server import free_port, running_server
-from holdfast.demo.table import closing_table, pages_text
+from holdfast.demo.table import alerts_text, closing_table, pages_text
 from holdfast.demo.year import Week, live_through, weeks_of
 from holdfast.kernel.errors import HoldfastError, NotFound, Unavailable
 from holdfast.kernel.times import iso
@@ -36,6 +37,7 @@ _YEAR = range(_FIRST_WEEK, 54)
 _QUARTER = range(_FIRST_WEEK, _FIRST_WEEK + 13)
 _CATCH_UP_S = 180.0
 _POLL_S = 0.3
+_LINE = 110
 
 
 def run_demo(
@@ -45,10 +47,14 @@ def run_demo(
 
     On a folder of an earlier demo it goes on where that one ended. In a terminal it serves until Ctrl-C.
     """
-    console = console or Console()
+    console = console or _console()
     start = time.monotonic()
     console.print(f"holdfast demo: {'three months' if quick else 'a year'} of flights, data in {data}")
-    with running_server(data, port or free_port()) as (client, process), _progress(console) as progress:
+    with (
+        _ending_cleanly(),
+        running_server(data, port or free_port()) as (client, process),
+        _progress(console) as progress,
+    ):
         console.print(f"server   {client.url}")
         flights = _load(progress)
         endpoint = _deployed(client) or _train_and_deploy(client, progress, console)
@@ -57,11 +63,33 @@ def run_demo(
         report = _wait_for_monitor(client, weeks, progress)
         progress.stop()
         console.print(closing_table(report))
-        console.print(pages_text(client, endpoint), highlight=False)
+        for text in (alerts_text(report), pages_text(client, endpoint)):
+            console.print(f"{text}\n", highlight=False, markup=False, soft_wrap=True)
         console.print(f"Took {time.monotonic() - start:.0f} s.", highlight=False)
         if console.is_terminal:
             console.print("Serving until Ctrl-C.")
             _serve(process)
+
+
+def _console() -> Console:
+    """The terminal; a file or pipe gets lines that are long enough for the table."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=_LINE)
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """Within it, SIGTERM and a closed terminal end the program by SystemExit, so that the server ends with it."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -5,32 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from holdfast.client import Client, Endpoint
 from holdfast.kernel.errors import NotFound
 
-__all__ = ["closing_table", "pages_text"]
+__all__ = ["alerts_text", "closing_table", "pages_text"]
 
 _METRICS = ("error", "auc", "brier")
-_NAMED = 3
 
 
 def closing_table(report: Mapping[str, Any]) -> Table:
     """One row per month of the monitor's document, and the reference below."""
-    table = Table(title="What the monitor saw, month by month (UTC)")
-    for head in (
-        "month",
-        "predictions",
-        "p50 ms",
-        "p99 ms",
-        "error",
-        "AUC",
-        "Brier",
-        "drifted inputs",
-        "alerts",
-    ):
-        table.add_column(head, justify="left" if head in ("month", "drifted inputs", "alerts") else "right")
+    table = Table(
+        title="What the monitor saw, month by month (UTC)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for head in ("month", "predictions", "p50 ms", "p99 ms", "error", "AUC", "Brier"):
+        table.add_column(head, justify="left" if head == "month" else "right", no_wrap=True)
+    table.add_column("drifted inputs")
+    table.add_column("alerts")
     for month in report["windows"]:
         operations = month["operations"]
         table.add_row(
@@ -43,6 +37,12 @@ def closing_table(report: Mapping[str, Any]) -> Table:
     figures = (_figure(reference["metrics"], name, "value") for name in _METRICS)
     table.add_row("reference", f"{reference['rows']:,}", "", "", *figures, "", "")
     return table
+
+
+def alerts_text(report: Mapping[str, Any]) -> str:
+    """Each alert of the monitor's document in a sentence; empty without one."""
+    alerts = [alert for month in report["windows"] for alert in month["alerts"]]
+    return "\n".join(f"Alert {alert['id']}, since {alert['since'][:10]}: {alert['text']}" for alert in alerts)
 
 
 def pages_text(client: Client, endpoint: Endpoint) -> str:
@@ -81,14 +81,12 @@ def _milliseconds(value: float | None) -> str:
 
 
 def _drifted(drift: Mapping[str, Any]) -> str:
-    """How many inputs drifted, and the names of those that drifted most."""
+    """How many inputs drifted, and the one that drifted most."""
     inputs = [
         (found["psi"], name) for name, found in drift.items() if found["drifted"] and name != "prediction"
     ]
-    names = [name for _, name in sorted(inputs, reverse=True)]
-    more = ", ..." if len(names) > _NAMED else ""
-    return f"{len(names)}: {', '.join(names[:_NAMED])}{more}" if names else "none"
+    return f"{len(inputs)}: {max(inputs)[1]}" if inputs else "none"
 
 
 def _alerts(alerts: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{alert['id']} (since {alert['since'][:10]})" for alert in alerts)
+    return ", ".join(str(alert["id"]) for alert in alerts)
