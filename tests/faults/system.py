@@ -18,6 +18,7 @@ import psutil
 from sklearn.linear_model import LogisticRegression
 
 import holdfast
+from holdfast.kernel.errors import HoldfastError
 
 __all__ = ["ENDPOINT", "System", "train_and_deploy", "wait_until"]
 
@@ -32,7 +33,7 @@ def wait_until(what: str, check: Callable[[], Any], seconds: float = 60) -> Any:
         try:
             if found := check():
                 return found
-        except (holdfast.HoldfastError, OSError) as error:
+        except (HoldfastError, OSError) as error:
             last = error
         time.sleep(0.1)
     raise AssertionError(f"after {seconds} s: not yet {what} ({last})")
@@ -60,6 +61,14 @@ class System:
         self.url = f"http://127.0.0.1:{self.port}"
         self.inference_url = f"http://127.0.0.1:{self.port + 1}"
         self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> System:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -96,7 +105,7 @@ class System:
         children = psutil.Process(self.process.pid).children()
         self.process.kill()
         self.process.wait()
-        gone, alive = psutil.wait_procs(children, timeout=30)
+        _gone, alive = psutil.wait_procs(children, timeout=30)
         assert not alive, f"children outlived the server: {[process.cmdline() for process in alive]}"
         self.start()
 
