@@ -20,6 +20,30 @@ _ARGUMENTS = [
 ]  # fmt: skip
 
 
+class Watched:
+    """A page and everything that went wrong on it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("console", lambda message: self._note(message.type, message.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("requestfailed", lambda request: self.problems.append(f"{request.url}: {request.failure}"))
+
+    def visit(self, address: str) -> Page:
+        """Go to `address` in the light theme on a desk's screen, and wait until its charts are drawn."""
+        self.problems.clear()
+        self.page.set_viewport_size({"width": 1440, "height": 900})
+        self.page.emulate_media(media="screen", color_scheme="light")
+        self.page.goto(address, wait_until="load")
+        self.page.wait_for_function("document.querySelectorAll('[data-chart]:not(.drawn)').length === 0")
+        return self.page
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.problems.append(f"{kind}: {text}")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     path = os.environ.get("HOLDFAST_CHROMIUM") or shutil.which("chromium")
@@ -74,19 +98,12 @@ PAGES = (
 EMPTY_PAGES = ("/", "/experiments", "/models", "/endpoints", "/incidents", "/audit")
 
 
-class Watched:
-    """A page and everything that went wrong on it."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.problems: list[str] = []
-        page.on("console", lambda message: self._note(message.type, message.text))
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("requestfailed", lambda request: self.problems.append(f"{request.url}: {request.failure}"))
-
-    def _note(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.problems.append(f"{kind}: {text}")
+@pytest.fixture(scope="session")
+def visitor(chromium: Browser) -> Iterator[Watched]:
+    """One browser profile that goes from page to page, as a person does."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    yield Watched(context.new_page())
+    context.close()
 
 
 @pytest.fixture
@@ -98,8 +115,7 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Watched]]:
         context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         contexts.append(context)
         watched = Watched(context.new_page())
-        answer = watched.page.goto(address, wait_until="load")
-        assert answer is not None
+        watched.page.goto(address, wait_until="load")
         return watched
 
     yield open_it

@@ -15,23 +15,18 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Watched]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_opens_without_a_complaint(site: Life, open_page: Open, name: str, theme: str) -> None:
-    watched = open_page(site.url + addresses(site)[name], color_scheme=theme)
-    page = watched.page
-    page.wait_for_load_state("networkidle")
-    assert watched.problems == []
+def test_a_page_opens_without_a_complaint_in_both_themes_and_on_a_phone(
+    site: Life, visitor: Watched, name: str
+) -> None:
+    page = visitor.visit(site.url + addresses(site)[name])
     assert page.title().endswith("· holdfast")
     assert page.locator("h1").count() == 1
     assert page.evaluate("document.querySelectorAll('*').length") <= 3000
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_a_phone(site: Life, open_page: Open, name: str) -> None:
-    page = open_page(site.url + addresses(site)[name], viewport={"width": 400, "height": 860}).page
-    page.wait_for_load_state("networkidle")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 400, "height": 860})
+    page.wait_for_function("document.documentElement.scrollWidth <= 400")
+    assert visitor.problems == []
 
 
 @pytest.mark.parametrize("path", EMPTY_PAGES)
@@ -46,13 +41,13 @@ def test_an_empty_page_teaches_with_this_server_s_address(
 
 
 def test_the_first_page_is_small(site: Life, open_page: Open) -> None:
-    watched = open_page("about:blank")
-    sizes: list[int] = []
+    page = open_page("about:blank").page
     answers: list[Response] = []
-    watched.page.on("response", answers.append)
-    watched.page.goto(f"{site.url}/endpoints/{ENDPOINT}", wait_until="networkidle")
-    sizes = [len(gzip.compress(answer.body())) for answer in answers]
-    assert sum(sizes) <= 100_000, {answer.url: size for answer, size in zip(answers, sizes, strict=True)}
+    page.on("response", lambda answer: answers.append(answer))
+    page.goto(f"{site.url}/endpoints/{ENDPOINT}")
+    page.locator("#chart-error.drawn").wait_for()
+    sizes = {answer.url: len(gzip.compress(answer.body())) for answer in answers}
+    assert sum(sizes.values()) <= 100_000, sizes
 
 
 def test_the_fleet_says_what_needs_attention(site: Life, open_page: Open) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from holdfast.audit.records import AuditEntry
 from holdfast.overview.endpoint import build_endpoint
 from holdfast.overview.fleet import build_fleet
 from holdfast.overview.health import drift_level, judge
@@ -31,6 +32,47 @@ def test_the_fleet_says_who_needs_attention_and_why() -> None:
 def test_a_quiet_fleet_says_so() -> None:
     fleet = build_fleet([story.make_endpoint()] * 2, {"flight-delays": story.make_summary()}, {}, [])
     assert (fleet.kind, fleet.sentence) == ("ok", "0 of 2 endpoints need attention.")
+
+
+def test_a_fleet_that_can_not_be_judged_says_which() -> None:
+    fleet = build_fleet(
+        [story.make_endpoint()], {"flight-delays": story.make_summary(state="no truth")}, {}, []
+    )
+    assert fleet.kind == "neutral"
+    assert fleet.sentence == (
+        "0 of 1 endpoints need attention. Not judged by their errors: flight-delays (drift alone)."
+    )
+
+
+def test_the_same_change_again_and_again_is_one_line() -> None:
+    entries = [make_entry(index, "endpoint.feedback") for index in (5, 4, 3)] + [
+        make_entry(2, "endpoint.deploy")
+    ]
+    fleet = build_fleet([], {}, {}, entries)
+    assert [(line.index, line.sentence) for line in fleet.activity] == [
+        (5, "ada delivered labels to the endpoint orders, 3 times"),
+        (2, "ada deployed to the endpoint orders"),
+    ]
+
+
+def make_entry(index: int, action: str) -> AuditEntry:
+    return AuditEntry(
+        index,
+        index,
+        "default",
+        "p1",
+        "ada",
+        "open",
+        action,
+        "endpoint:orders",
+        None,
+        "r",
+        "",
+        None,
+        None,
+        {},
+        "",
+    )
 
 
 @pytest.mark.parametrize(

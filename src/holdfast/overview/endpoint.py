@@ -34,7 +34,6 @@ _NOTES = {
     "recall": "of the positives, the share that was found",
 }
 _SHOWN = 14
-_KINDS = {"open": "neutral", "waiting for labels": "neutral", "complete": "ok"}
 
 
 class WindowRow(msgspec.Struct, frozen=True):
@@ -222,8 +221,8 @@ def _row(
     error = window.metrics.get("error")
     above = report.rule.alert_above
     is_above = bool(error and error.realised is not None and above is not None and error.realised > above)
-    kind, word = _KINDS.get(window.status, "neutral"), window.status
-    if window.status == "complete" and error and error.realised is not None:
+    kind, word = "neutral", window.status
+    if window.status == "complete" and above is not None and error and error.realised is not None:
         kind, word = ("harm", "harm") if harmed and is_above else ("ok", "in tolerance")
     operations = window.operations
     return WindowRow(
@@ -235,7 +234,7 @@ def _row(
         labelled_share=window.labelled_share,
         metrics=[_metric_cell(key, window.metrics.get(key)) for key in keys],
         spread=(error.interval[1] - error.interval[0]) * 50 if error and error.interval else None,
-        drifted=", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""),
+        drifted=", ".join(drifted[:2]) + (f" + {len(drifted) - 2}" if len(drifted) > 2 else ""),
         p99_us=microseconds(operations.p99_ms),
         failed_share=operations.errors / operations.requests if operations.requests else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -11,9 +12,11 @@ from holdfast.audit.words import describe_entry
 from holdfast.monitoring.records import Summary
 from holdfast.overview.health import Health, drift_level, drift_word, judge, needs_attention
 from holdfast.predictions.records import Endpoint
-from holdfast.web.wording import day_text, number_text, plural, share_text
+from holdfast.web.wording import day_text, number_text, share_text
 
 __all__ = ["Activity", "FleetRow", "FleetView", "build_fleet"]
+
+_MOST_LINES = 8
 
 
 class FleetRow(msgspec.Struct, frozen=True):
@@ -71,21 +74,33 @@ def build_fleet(
         for endpoint, health in judged
     ]
     kind, sentence = _sentence(judged, summaries)
-    activity = [Activity(entry.index, entry.time_ms, describe_entry(entry)) for entry in entries]
-    return FleetView(kind, sentence, rows, activity)
+    return FleetView(kind, sentence, rows, _activity(entries))
+
+
+def _activity(entries: Sequence[AuditEntry]) -> list[Activity]:
+    """The latest entries, equal ones in a row as one line with their number."""
+    lines: list[Activity] = []
+    for sentence, group in itertools.groupby(entries, key=describe_entry):
+        same = list(group)
+        times = f", {len(same)} times" if len(same) > 1 else ""
+        lines.append(Activity(same[0].index, same[0].time_ms, sentence + times))
+    return lines[:_MOST_LINES]
 
 
 def _sentence(judged: Sequence[tuple[Endpoint, Health]], summaries: Mapping[str, Summary]) -> tuple[str, str]:
     needy = [(endpoint, health) for endpoint, health in judged if needs_attention(health)]
-    total = plural(len(judged), "endpoint")
-    if not needy:
-        return "ok", f"0 of {total} need attention." if len(
-            judged
-        ) != 1 else "The one endpoint needs no attention."
-    reasons = [_reason(endpoint, health, summaries.get(endpoint.name)) for endpoint, health in needy[:3]]
-    more = f", and {len(needy) - 3} more" if len(needy) > 3 else ""
-    verb = "needs" if len(needy) == 1 else "need"
-    return needy[0][1].kind, f"{len(needy)} of {total} {verb} attention: {'; '.join(reasons)}{more}."
+    one = len(needy) == 1
+    total = f"{len(judged):,} {'endpoint' if one and len(judged) == 1 else 'endpoints'}"
+    text = f"{len(needy)} of {total} {'needs' if one else 'need'} attention"
+    if needy:
+        reasons = [_reason(endpoint, health, summaries.get(endpoint.name)) for endpoint, health in needy[:3]]
+        more = f"; and {len(needy) - 3} more" if len(needy) > 3 else ""
+        return needy[0][1].kind, f"{text}: {'; '.join(reasons)}{more}."
+    open_ones = [f"{endpoint.name} ({health.word})" for endpoint, health in judged if health.kind != "ok"]
+    if not open_ones:
+        return "ok", f"{text}."
+    more = f" and {len(open_ones) - 3} more" if len(open_ones) > 3 else ""
+    return "neutral", f"{text}. Not judged by their errors: {', '.join(open_ones[:3])}{more}."
 
 
 def _reason(endpoint: Endpoint, health: Health, summary: Summary | None) -> str:

@@ -31,6 +31,7 @@ __all__ = ["pages"]
 
 _MOST = 1000
 _MOST_SHAPES = 4
+_RECENT = 60
 _STATES = ("", "open", "ended")
 
 
@@ -65,7 +66,7 @@ def pages(
     def show_fleet(call: Call) -> Page:
         endpoints = predictions.list_endpoints(call.caller, limit=_MOST).items
         summaries = {one.name: monitor.summary(call.caller, one.name) for one in endpoints}
-        entries = audit.list_entries(call.caller, limit=10).items
+        entries = audit.list_entries(call.caller, limit=_RECENT).items
         fleet = build_fleet(endpoints, summaries, live_since(call.caller, endpoints), entries)
         return Page("overview/fleet.html", {"fleet": fleet}, "Fleet")
 

@@ -37,13 +37,13 @@ function timeText(ms) {
   return clock === "00:00" ? day : `${day}, ${clock} UTC`;
 }
 
-function timeTicks(plot, values) {
-  const reach = plot.scales.x.max - plot.scales.x.min;
+function timeTicks(plot, values, axis, space, step) {
   return values.map((s, i) => {
     const t = new Date(s * 1000);
-    if (reach > 70 * 86400) return i === 0 || t.getUTCMonth() === 0 ? `${months[t.getUTCMonth()]} ${t.getUTCFullYear()}` : months[t.getUTCMonth()];
+    const month = months[t.getUTCMonth()];
+    if (step >= 28 * 86400) return i === 0 || t.getUTCMonth() === 0 ? `${month} ${t.getUTCFullYear()}` : month;
     const atMidnight = t.getUTCHours() === 0 && t.getUTCMinutes() === 0;
-    return atMidnight ? `${t.getUTCDate()} ${months[t.getUTCMonth()]}` : t.toISOString().slice(11, 16);
+    return atMidnight ? `${t.getUTCDate()} ${month}` : t.toISOString().slice(11, 16);
   });
 }
 
@@ -190,7 +190,7 @@ function options(chart, holder, readout, onZoom) {
   const { series, bands } = lines(chart);
   const axis = { stroke: ink("--faint"), font: `11px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: ink("--line"), width: 1 }, ticks: { show: false } };
   return {
-    width: Math.max(240, holder.clientWidth), height: 260, padding: [22, 16, 0, 0], legend: { show: false }, series, bands,
+    width: Math.max(240, holder.clientWidth), height: 260, padding: [chart.marks.length ? 22 : 10, 16, 0, 0], legend: { show: false }, series, bands,
     tzDate: (s) => new Date(s * 1000),
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, uni: 8 } },
     scales: {
