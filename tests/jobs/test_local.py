@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import msgspec
@@ -196,8 +197,8 @@ def test_spawn_gives_pipes_and_close_ends_it(executor: LocalExecutor, scratch: P
     code = """
         import sys
         for line in sys.stdin:
-            print("got", line.strip(), flush=True)
             print("heard", file=sys.stderr, flush=True)
+            print("got", line.strip(), flush=True)
     """
     process = executor.spawn(python(code, scratch, limits=Limits(wall_s=None)))
     process.stdin.write(b"one\n")
@@ -252,6 +253,20 @@ def test_works_for_an_unprivileged_user() -> None:
         check=False,
     )
     assert "stdout='65534 []\\n'" in done.stdout.decode(), done.stderr.decode()
+
+
+def test_closing_the_executor_cuts_a_task_short_and_refuses_more(
+    executor: LocalExecutor, scratch: Path
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(executor.run, python("open('up', 'w'); import time; time.sleep(600)", scratch))
+        while not (scratch / "up").exists() and not running.done():
+            wait([running], timeout=0.02)
+        executor.close()
+        with pytest.raises(Unavailable, match="is stopping"):
+            running.result(timeout=30)
+    with pytest.raises(Unavailable, match="is stopping"):
+        executor.run(python("pass", scratch))
 
 
 def test_a_missing_command_input_or_scratch_folder_is_named(

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import onnx
+import onnx.helper
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
@@ -171,6 +173,32 @@ def test_onnx_that_is_not_onnx_is_refused(flights: pd.DataFrame, write_model: Ca
     folder = write_model(model, flights[["wind"]], flights["late"])
     with pytest.raises(InvalidInput, match="does not load the converted model"):
         OnnxRuntime(b"not onnx at all", deployable_of(folder, "onnx"))
+
+
+@pytest.mark.parametrize("location", ["secret", "../folder/secret", "{folder}/secret"])
+def test_onnx_that_reads_weights_from_another_file_is_refused(
+    location: str,
+    flights: pd.DataFrame,
+    write_model: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "secret").write_bytes(b"key!")
+    monkeypatch.chdir(tmp_path / "folder")
+    weights = onnx.TensorProto(
+        name="w", data_type=onnx.TensorProto.UINT8, dims=[4], data_location=onnx.TensorProto.EXTERNAL
+    )
+    weights.external_data.add(key="location", value=location.format(folder=tmp_path / "folder"))
+    output = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.UINT8, [4])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["w"], ["y"])], "g", [], [output], initializer=[weights]
+    )
+    spying = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    model = LogisticRegression(max_iter=1000).fit(flights[["wind"]], flights["late"])
+    folder = write_model(model, flights[["wind"]], flights["late"])
+    with pytest.raises(InvalidInput, match="does not load the converted model"):
+        OnnxRuntime(spying.SerializeToString(), deployable_of(folder, "onnx"))
 
 
 def test_a_deployable_without_its_model_is_refused(

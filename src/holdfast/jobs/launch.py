@@ -37,8 +37,11 @@ def _die_with(parent: int) -> None:
 def _offer_to_the_oom_killer() -> None:
     """When the machine runs out of memory, the task goes before the server does."""
     if sys.platform == "linux":
-        with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123  pathlib costs 5 ms
-            file.write("1000")
+        try:
+            with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123  pathlib costs 5 ms
+                file.write("1000")
+        except OSError:
+            return  # /proc is read-only in some containers; the limits below hold all the same
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -36,6 +37,8 @@ class LocalExecutor:
         self._hidden = tuple(hidden)
         self._sandbox: Sandbox = sandbox
         # A child dies with the *thread* that started it (PR_SET_PDEATHSIG): one long-lived thread starts all.
+        self._running: weakref.WeakSet[LocalProcess] = weakref.WeakSet()
+        self._closed = threading.Event()
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs-start")
 
     @property
@@ -50,7 +53,8 @@ class LocalExecutor:
     def run(self, task: Task) -> Result:
         """Run to the end, feed `task.stdin`, keep the tail of both outputs.
 
-        Raises Unavailable when no sandbox works here and one is required, InvalidInput for a missing path.
+        Raises Unavailable when no sandbox works here and one is required, or when the executor is closed;
+        InvalidInput for a missing path.
         """
         process = self.spawn(task)
         stdout = Tail(process.stdout, "jobs-stdout")
@@ -60,14 +64,30 @@ class LocalExecutor:
         assert code is not None
         duration_s = process.age_s
         feeder.join(_DRAIN_S)
+        self._refuse_when_closed()
         out, err = stdout.text(_DRAIN_S), process.stderr_tail(_DRAIN_S)
         return Result(code, out, err, duration_s, process.killed_by)
 
     def spawn(self, task: Task) -> LocalProcess:
         """Start the task and give its process with unbuffered pipes. Raises as `run` does."""
+        self._refuse_when_closed()
         line = self._command_line(task)
         popen = self._starter.submit(_start, line, task, _clean_environment(task, self.isolated)).result()
-        return LocalProcess(popen, task.limits, self)
+        process = LocalProcess(popen, task.limits, self)
+        self._running.add(process)
+        if self._closed.is_set():
+            process.close()
+        return process
+
+    def close(self) -> None:
+        """Kill all that runs and refuse what comes; `run` raises Unavailable for a task that was cut short."""
+        self._closed.set()
+        for process in list(self._running):
+            process.close()
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed.is_set():
+            raise Unavailable("This process is stopping and runs no more tasks.", retry_after_s=5)
 
     def _command_line(self, task: Task) -> list[str]:
         _check(task)

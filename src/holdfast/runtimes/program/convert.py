@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -32,10 +33,15 @@ def conversions(model: Model) -> Iterator[tuple[str, Any]]:
 
 
 def open_session(converted: bytes) -> Any:
-    """The converted model in an onnxruntime session of one thread."""
+    """The converted model in an onnxruntime session of one thread.
+
+    Weights must be inside: a model may name files to read weights from, by a path relative to the working folder
+    of the process that loads it, and answer with what it read there. They are looked up where there are none.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(converted, options, providers=["CPUExecutionProvider"])
