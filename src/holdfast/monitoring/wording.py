@@ -88,7 +88,10 @@ def input_change(feature: str, drift: FeatureDrift) -> InputChange:
     """The change of one input, in words that say what moved."""
     parts = []
     if drift.mean is not None and drift.reference_mean is not None:
-        parts.append(f"mean {number(drift.mean)} instead of {number(drift.reference_mean)}")
+        # The distance between the means is at most W1; far less of it means another shape, not another place.
+        has_moved = drift.w1 is None or abs(drift.mean - drift.reference_mean) >= drift.w1 / 2
+        instead = f"mean {number(drift.mean)} instead of {number(drift.reference_mean)}"
+        parts.append(instead if has_moved else f"spread otherwise around {number(drift.mean)}")
     if abs(drift.missing - drift.reference_missing) >= 0.05:
         parts.append(f"missing in {percent(drift.missing)} instead of {percent(drift.reference_missing)}")
     if drift.unseen >= 0.01:
