@@ -13,7 +13,9 @@ from holdfast.registry.prepare import prepare_version
 from holdfast.registry.records import Preparation
 from holdfast.storage import leases
 
-__all__ = ["prepare_pending"]
+__all__ = ["PREPARE_FOLDER", "prepare_pending"]
+
+PREPARE_FOLDER = "holdfast-prepare-"
 
 _TTL_MS = 120_000
 _RENEW_S = 30.0
@@ -36,7 +38,7 @@ def prepare_pending(services: Services, owner: str, stop: threading.Event) -> No
 def _prepare(services: Services, workspace: str, name: str, version: int) -> None:
     caller = system_caller(workspace, services.clock.now_ms())
     files = services.registry.list_files(caller, name, version).items
-    with tempfile.TemporaryDirectory(prefix="holdfast-prepare-") as folder:
+    with tempfile.TemporaryDirectory(prefix=PREPARE_FOLDER) as folder:
         prepared = prepare_version(
             {file.path: services.objects.path(file.sha256) for file in files},
             Path(folder),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from holdfast.app.children import end_with_parent
-from holdfast.app.prepare import prepare_pending
+from holdfast.app.prepare import PREPARE_FOLDER, prepare_pending
 from holdfast.app.services import Services, open_services
 from holdfast.kernel.errors import HoldfastError
 from holdfast.kernel.ids import new_id
@@ -25,6 +29,7 @@ _log = logging.getLogger("holdfast.worker")
 _TICK_S = 0.25
 _SLOWEST_RETRY_S = 60.0
 _CLEAN_EVERY_S = 3600.0
+_LEFTOVER_S = 86_400.0
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     for thread in threads:
         thread.start()
     stop.wait()
+    services.executor.close()  # a preparation that is cut short is taken up again at the next start
     for thread in threads:
         thread.join()
     services.close()
@@ -102,4 +108,9 @@ def _fold(services: Services) -> None:
 
 
 def _clean(services: Services) -> None:
-    services.objects.clean(older_than_s=24 * 3600, now_s=time.time())
+    """Remove what processes left behind when they were killed: half-written objects, folders of preparations."""
+    services.objects.clean(older_than_s=_LEFTOVER_S, now_s=time.time())
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREPARE_FOLDER}*"):
+        found = folder.lstat()
+        if found.st_uid == os.getuid() and found.st_mtime < time.time() - _LEFTOVER_S:
+            shutil.rmtree(folder, ignore_errors=True)
