@@ -213,6 +213,23 @@ def test_a_new_reference_counts_its_versions_days_anew(
     assert not monitor.has_pending()
 
 
+def test_a_file_without_predictions_tells_drift_and_leaves_the_error_to_compare_with(
+    monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, caller: Caller
+) -> None:
+    endpoint = add_endpoint(REFERENCE)
+    add_weeks(log, [0.2])
+    monitor.fold_pending()
+    before = monitor.show(caller, "delays")
+    inputs = {"x": [value + 5.0 for value in REFERENCE["x"]], "late": REFERENCE["late"]}
+    pointer = msgspec.structs.replace(add_endpoint(inputs).reference, source="file")
+    log.endpoints["delays"] = msgspec.structs.replace(endpoint, reference=pointer)
+    monitor.fold_pending()
+    after = monitor.show(caller, "delays")
+    assert after.windows[0].drift["x"].drifted
+    assert after.rule == before.rule and after.reference.metrics == before.reference.metrics
+    assert "They hold no predictions" in after.reference.text and after.reference.source == "file"
+
+
 def test_each_version_is_judged_by_its_own_reference(
     monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, caller: Caller
 ) -> None:

@@ -30,6 +30,7 @@ from holdfast.monitoring.profile import (
     grain_of,
     main_version,
     reference_identity,
+    with_errors_of,
 )
 from holdfast.monitoring.records import Alert, Bucket, FoldOutcome, PredictionSource, Progress
 from holdfast.monitoring.reference import build_reference, read_reference
@@ -75,7 +76,8 @@ class _Fold:
         version, identity = main_version(self.endpoint), reference_identity(self.endpoint)
         known = self.draft.profiles.get(version)
         if known is None or known.identity != identity:
-            self.draft.put_profile(version, self._build(identity))
+            built = self._build(identity)
+            self.draft.put_profile(version, built if known is None else with_errors_of(built, known))
         if self.draft.state.grain_ms != grain_of(self.endpoint):
             self.draft.wipe(grain_of(self.endpoint))
 

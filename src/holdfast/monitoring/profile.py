@@ -20,6 +20,7 @@ __all__ = [
     "grain_of",
     "main_version",
     "reference_identity",
+    "with_errors_of",
 ]
 
 TOLERANCE = 0.01
@@ -77,6 +78,8 @@ class Profile(msgspec.Struct, frozen=True):
     features: list[FeatureProfile] = []
     prediction: FeatureProfile | None = None
     metrics: dict[str, ReferenceValue] = {}
+    judged_by: str = ""
+    """The source of `judged`, `errors` and `metrics` where it is another than the columns' own."""
     format: int = _FORMAT
 
     @property
@@ -95,6 +98,19 @@ class Profile(msgspec.Struct, frozen=True):
 def main_version(endpoint: Endpoint) -> int:
     """The version whose reference the endpoint record names; 0 for an external endpoint."""
     return endpoint.live_version or endpoint.version or 0
+
+
+def with_errors_of(profile: Profile, before: Profile) -> Profile:
+    """The profile with the metrics of the one before it, for a file that holds no predictions to judge."""
+    if profile.source != "file" or profile.judged or not before.judged or profile.task != before.task:
+        return profile
+    return msgspec.structs.replace(
+        profile,
+        judged=before.judged,
+        errors=before.errors,
+        metrics=before.metrics,
+        judged_by=before.judged_by or before.source,
+    )
 
 
 def grain_of(endpoint: Endpoint) -> int:

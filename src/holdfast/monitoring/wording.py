@@ -66,6 +66,11 @@ def reference_text(profile: Profile | None, seen: int) -> str:
             f"The first {profile.rows:,} predictions, which nobody says were normal. They tell drift alone: there is "
             "no reference error, so no alert is raised."
         )
+    if profile.judged_by:
+        return (
+            f"{profile.rows:,} rows from a file tell drift. They hold no predictions, so errors are compared with "
+            f"those of the {profile.judged:,} rows that the model version carries."
+        )
     where = "the model version, which was not fitted on them" if profile.source == "model" else "a file"
     return f"{profile.rows:,} rows from {where}; {profile.judged:,} have a prediction and its truth."
 
