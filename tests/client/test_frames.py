@@ -55,6 +55,7 @@ def test_plain_columns_and_rows() -> None:
         ({"a": [1, "x"]}, "types int, str"),
         (np.zeros((2, 2)), "ndarray is not a table"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "more than once"),
+        (pd.DataFrame([[1, 2]]), "column name 0"),
         (pl.DataFrame({"a": [[1]]}), "List"),
         (pd.DataFrame({"a": [1j]}), "complex128"),
     ],

@@ -69,13 +69,14 @@ def record_command(
     if on_start is not None:
         on_start(run)
     variables = {**os.environ, **(environment or {}), **_link(client, run)}
-    with tempfile.TemporaryFile() as log:
-        status = _execute([program, *command[1:]], variables, log, echo)
-        log.seek(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        output = Path(scratch) / _OUTPUT
+        with output.open("wb") as log:
+            status = _execute([program, *command[1:]], variables, log, echo)
         exit_code = 128 - status if status < 0 else status
         outcome = "finished" if status == 0 else "killed" if status < 0 else "failed"
         try:
-            client.upload_artifact(run.run_id, _OUTPUT, log.read())
+            client.upload_artifact(run.run_id, _OUTPUT, output)
             run = client.finish_run(run.run_id, outcome, exit_code=exit_code)
         except HoldfastError as error:
             print(f"holdfast: the end of run {run.run_id} was not recorded: {error}", file=sys.stderr)  # noqa: T201

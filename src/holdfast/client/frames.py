@@ -31,7 +31,7 @@ def typed_columns(data: Any) -> dict[str, tuple[str, list[Any]]]:
     if library == "polars":
         return _unique((name, *_polars(name, data[name])) for name in data.columns)
     if library == "pandas" and hasattr(data, "columns"):
-        return _unique((str(name), *_pandas(str(name), data[name])) for name in _single(data.columns))
+        return _unique((name, *_pandas(name, data[name])) for name in _names(data.columns))
     if isinstance(data, Mapping):
         return _same_length({str(name): _plain_column(str(name), column) for name, column in data.items()})
     if (
@@ -143,9 +143,13 @@ def _plain_column(name: str, column: Any) -> tuple[str, list[Any]]:
     return ("datetime" if times else infer_type(name, values)), values
 
 
-def _single(names: Any) -> list[Any]:
+def _names(names: Any) -> list[str]:
     listed = list(names)
     for name in listed:
+        if not isinstance(name, str):
+            raise InvalidInput(
+                f"The column name {name!r} of the frame is not text.", hint="Rename the columns."
+            )
         if listed.count(name) > 1:
             raise InvalidInput(f"The column {name!r} stands more than once in the frame.")
     return listed

@@ -11,7 +11,7 @@ from holdfast.client.api import Api, encode, segment
 from holdfast.client.frames import columns_of
 from holdfast.client.inference import infer_request, read_predictions
 from holdfast.client.records import Endpoint, Predictions, ServingStatus
-from holdfast.kernel.errors import Conflict, Unavailable
+from holdfast.kernel.errors import Conflict, InvalidInput, Unavailable
 
 __all__ = ["ServingVerbs"]
 
@@ -107,16 +107,19 @@ class ServingVerbs:
         """Predict each row of `data`: a table of columns, a list of rows (dicts), or a pandas or polars
         frame.
 
-        `keys` name the rows for later feedback; `event_times` are ms, UTC. The request is sent once: a broken
-        connection raises Unavailable, and sending again with the same keys counts each row once.
+        `keys` name the rows for later feedback; `event_times` are ms, UTC. When the connection breaks, a request
+        whose rows all have keys is sent again, because each key and input counts once; another raises Unavailable.
         """
         known = self.served_endpoint(endpoint)
         body = infer_request(known.signature or {}, columns_of(data), keys=keys, event_times=event_times)
         api = self.inference_api()
         path = f"/v2/models/{segment(endpoint)}/infer"
-        return read_predictions(
-            api.send("POST", path, json=encode(body), repeatable=keys is not None and None not in keys)
-        )
+        is_repeatable = keys is not None and None not in keys
+        try:
+            return read_predictions(api.send("POST", path, json=encode(body), repeatable=is_repeatable))
+        except InvalidInput:
+            self._forget(endpoint)  # another version may be live by now, with other inputs
+            raise
 
     def served_endpoint(self, name: str) -> Endpoint:
         """The endpoint with its signature, fetched once per client and deployment."""
