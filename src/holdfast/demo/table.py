@@ -19,7 +19,10 @@ _METRICS = ("error", "auc", "brier")
 def closing_table(report: Mapping[str, Any]) -> Table:
     """One row per month of the monitor's document, and the reference below."""
     table = Table(
-        title="What the monitor saw, month by month (UTC)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title="What the monitor saw, month by month (UTC)",
+        caption="Latency: of requests of up to 1,000 flights. Error: share of wrong answers.",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     for head in ("month", "predictions", "p50 ms", "p99 ms", "error", "AUC", "Brier"):
         table.add_column(head, justify="left" if head == "month" else "right", no_wrap=True)
