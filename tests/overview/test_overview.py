@@ -100,7 +100,7 @@ def test_drift_levels_are_none_within_chance_and_more() -> None:
 
 def test_an_endpoint_doing_harm_says_since_when_and_marks_it() -> None:
     view = build_endpoint(
-        story.make_endpoint(), story.make_report(), [story.make_alert(is_open=True)], "", False
+        story.make_endpoint(), story.make_report(), [story.make_alert(is_open=True)], "", False, 90
     )
     assert (view.kind, view.incident, view.metric) == ("harm", "4", "error")
     assert view.sentence.startswith("Since 13 May 2013")
@@ -113,9 +113,9 @@ def test_an_endpoint_doing_harm_says_since_when_and_marks_it() -> None:
 
 
 def test_a_recovered_endpoint_says_how_it_does_and_when_it_did_harm() -> None:
-    view = build_endpoint(story.make_endpoint(), story.make_report(), [story.make_alert()], "auc", True)
+    view = build_endpoint(story.make_endpoint(), story.make_report(), [story.make_alert()], "auc", True, 90)
     assert view.kind == "ok"
-    assert "It did harm before, from 13 May 2013 to 14 Jul 2013." in view.sentence
+    assert "It did harm before, last from 13 May 2013 to 14 Jul 2013." in view.sentence
     assert view.performance.level is not None
     assert view.performance.level.label == "reference 0.686"
     words = {row.word for row in view.rows}
@@ -123,7 +123,7 @@ def test_a_recovered_endpoint_says_how_it_does_and_when_it_did_harm() -> None:
 
 
 def test_inputs_stand_in_order_of_their_drift() -> None:
-    view = build_endpoint(story.make_endpoint(), story.make_report(), [], "", False)
+    view = build_endpoint(story.make_endpoint(), story.make_report(), [], "", False, 90)
     assert [line.feature for line in view.heat[:2]] == ["temp", "dewp"]
     assert all(len(line.cells) == 44 for line in view.heat)
     assert view.heat_heads[0] == ("Mar 2013", story.START)
@@ -131,13 +131,13 @@ def test_inputs_stand_in_order_of_their_drift() -> None:
 
 
 def test_an_endpoint_without_predictions_repeats_the_monitor() -> None:
-    view = build_endpoint(story.make_endpoint(), story.make_report(0), [], "", False)
+    view = build_endpoint(story.make_endpoint(), story.make_report(0), [], "", False, 90)
     assert (view.kind, view.sentence) == ("neutral", "No predictions have come yet.")
     assert view.performance.x == []
 
 
 def test_another_window_joins_the_choices() -> None:
-    view = build_endpoint(story.make_endpoint(), story.make_report(window="6h"), [], "", False)
+    view = build_endpoint(story.make_endpoint(), story.make_report(window="6h"), [], "", False, 90)
     assert view.windows[0] == ("6h", "6h")
 
 

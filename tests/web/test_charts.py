@@ -67,14 +67,12 @@ def test_short_times_are_named_by_the_clock() -> None:
 
 
 def test_texts_of_marks_never_run_into_each_other() -> None:
-    marks = [Mark(float(x), "deploy", f"version {x}") for x in range(60)]
-    chart = Chart(
-        "c", "t", [0.0, 59.0], [Series("s", [1.0, 2.0])], is_time=False, marks=marks, spans=[Span(1, 99)]
-    )
-    drawing = draw(chart)
+    marks = [Mark(float(x * x), "deploy", f"version {x}") for x in range(12)]
+    series = [Series("s", [1.0, 2.0])]
+    drawing = draw(Chart("c", "t", [0.0, 121.0], series, is_time=False, marks=marks, spans=[Span(1, 999)]))
     shown = [mark for mark in drawing.marks if mark.text]
-    assert 1 < len(shown) < 60
-    assert len(drawing.marks) == 60
+    assert 4 < len(shown) < 12
+    assert len(drawing.marks) == 12
     left, width = drawing.spans[0]
     assert left + width <= drawing.right + 0.1
 

@@ -10,9 +10,8 @@ from holdfast.audit.records import AuditEntry
 __all__ = ["describe_entry", "name_actor", "object_address"]
 
 _VERBS = {
-    "alert.acknowledge": "acknowledged",
+    "alert.end": "ended an alert on",
     "alert.raise": "raised an alert on",
-    "alert.resolve": "resolved an alert on",
     "alias.delete": "deleted",
     "endpoint.delete": "deleted",
     "endpoint.deploy": "deployed to",

@@ -87,14 +87,24 @@ class EndpointView(msgspec.Struct, frozen=True):
     columns: list[dict[str, object]]
     rows: list[WindowRow]
     total_windows: int
+    is_cut: bool
+    """Whether there may be older windows than those."""
     labelled_share: float | None
     clock_at: int | None
 
 
 def build_endpoint(
-    endpoint: Endpoint, report: MonitorReport, alerts: Sequence[Alert], metric: str, show_all: bool
+    endpoint: Endpoint,
+    report: MonitorReport,
+    alerts: Sequence[Alert],
+    metric: str,
+    show_all: bool,
+    limit: int,
 ) -> EndpointView:
-    """The page over a monitor's report. `metric` is the one to chart; an unknown one gives the first."""
+    """The page over a monitor's report of at most `limit` windows.
+
+    `metric` is the one to chart; an unknown one gives the first.
+    """
     windows = report.windows
     keys = _metric_keys(windows)
     metric = metric if metric in keys else (keys[0] if keys else "error")
@@ -129,6 +139,7 @@ def build_endpoint(
         columns=_columns(listed),
         rows=rows if show_all else rows[:_SHOWN],
         total_windows=len(rows),
+        is_cut=len(rows) >= limit,
         labelled_share=labelled / predicted if predicted else None,
         clock_at=parse_time(report.watermark) if report.watermark else None,
     )
@@ -156,27 +167,38 @@ def _verdict(
     if endpoint.status in ("preparing", "starting"):
         what = f"Version {endpoint.version} of {endpoint.model}"
         return Health("busy", endpoint.status), f"{what} is {endpoint.status}. {endpoint.message}".strip()
-    latest = next((w for w in reversed(report.windows) if _realised(w) is not None), None)
+    judged = [window for window in report.windows if _realised(window) is not None]
+    latest = next((window for window in reversed(judged) if window.status == "complete"), None)
     if report.state != "monitoring" or latest is None:
         word = {"no data": "no predictions", "no truth": "drift alone"}.get(report.state, report.state)
         waiting = report.state == "monitoring"
         text = report.message or "Predictions have come; it waits for their labels to judge them."
         return Health("neutral", "waiting for labels" if waiting else word), text
-    return Health("ok", "doing well"), _well(report, latest, alerts)
+    above = report.rule.alert_above
+    if above is not None and (_realised(latest) or 0.0) > above:
+        return Health("attention", "above tolerance"), _judgement(
+            report, latest, alerts, "It may be doing harm"
+        )
+    return Health("ok", "doing well"), _judgement(report, latest, alerts, "It is doing well")
 
 
-def _well(report: MonitorReport, latest: WindowReport, alerts: Sequence[Alert]) -> str:
+def _judgement(report: MonitorReport, latest: WindowReport, alerts: Sequence[Alert], verdict: str) -> str:
     error = latest.metrics["error"]
     when = span_text(parse_time(latest.start), parse_time(latest.end))
-    text = f"It is doing well: wrong in {share_text(error.realised or 0.0)} of {when}"
+    text = f"{verdict}: wrong in {share_text(error.realised or 0.0)} in {when}, the last complete window"
     if error.reference is not None:
         text += f"; on the reference it is {share_text(error.reference)}"
-    if report.rule.alert_above is not None:
-        text += f", and harm begins above {share_text(report.rule.alert_above)}"
+    above = report.rule.alert_above
+    if above is not None and (error.realised or 0.0) > above:
+        text += (
+            f", and more than {share_text(above)} is harm, but the evidence is not enough for an alert yet"
+        )
+    elif above is not None:
+        text += f", and up to {share_text(above)} is tolerated"
     ended = [alert for alert in alerts if alert.state != "open"]
     if ended:
         last = max(ended, key=lambda alert: alert.since)
-        text += f". It did harm before, from {day_text(last.since)}"
+        text += f". It did harm before, last from {day_text(last.since)}"
         text += f" to {day_text(last.recovered_at - 1)}" if last.recovered_at else ""
     return text + "."
 

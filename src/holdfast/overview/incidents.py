@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from holdfast.monitoring.records import Alert, MonitorReport
+from holdfast.monitoring.records import Alert, InputChange, MonitorReport
 from holdfast.overview.performance import performance_chart
 from holdfast.web.charts import Chart
 from holdfast.web.wording import day_text, plural, share_text
@@ -42,6 +42,9 @@ class IncidentView(msgspec.Struct, frozen=True):
     title: str
     kind: str
     word: str
+    sentence: str
+    inputs: list[tuple[InputChange, str]]
+    """Each with what changed, in words."""
     extra: int
     """Wrong predictions beyond what the reference gives, over the labelled rows of the alert."""
     chart: Chart
@@ -52,7 +55,7 @@ def build_incidents(alerts: Sequence[Alert]) -> tuple[str, str, list[IncidentRow
     """Kind and sentence of the page, and its rows, open ones first."""
     running = [alert for alert in alerts if alert.state == "open"]
     rows = [
-        IncidentRow(alert, f"{alert.endpoint} is wrong more often than its reference", *_STATES[alert.state])
+        IncidentRow(alert, _what(alert), *_STATES[alert.state])
         for alert in sorted(alerts, key=lambda alert: (alert.state != "open", -alert.raised_at))
     ]
     if not running:
@@ -68,6 +71,14 @@ def build_incidents(alerts: Sequence[Alert]) -> tuple[str, str, list[IncidentRow
     )
 
 
+def _what(alert: Alert) -> str:
+    wrong = f"wrong in {share_text(alert.error)} instead of {share_text(alert.reference_error)}"
+    if alert.state == "open":
+        return f"{alert.endpoint} is {wrong} since {day_text(alert.since)}"
+    end = f" to {day_text(alert.recovered_at - 1)}" if alert.recovered_at else ""
+    return f"{alert.endpoint} was {wrong} from {day_text(alert.since)}{end}"
+
+
 def build_incident(alert: Alert, report: MonitorReport, alerts: Sequence[Alert]) -> IncidentView:
     """The page of one alert of `report`'s endpoint; `alerts` are all of that endpoint."""
     kind, word = _STATES[alert.state]
@@ -76,10 +87,20 @@ def build_incident(alert: Alert, report: MonitorReport, alerts: Sequence[Alert])
         title=f"{alert.endpoint}: error above the reference",
         kind=kind,
         word=word,
+        sentence=_ended(alert) + alert.text,
+        inputs=[
+            (one, one.text.removeprefix(f"PSI {one.psi:.2f}").removeprefix(", ")) for one in alert.inputs
+        ],
         extra=max(0, round((alert.error - alert.reference_error) * alert.rows)),
         chart=performance_chart(report, alerts, "error"),
         timeline=_timeline(alert),
     )
+
+
+def _ended(alert: Alert) -> str:
+    if alert.state == "open":
+        return ""
+    return f"It ended on {day_text(alert.recovered_at - 1)}. " if alert.recovered_at else "It has ended. "
 
 
 def _timeline(alert: Alert) -> list[Step]:

@@ -32,6 +32,7 @@ __all__ = ["pages"]
 _MOST = 1000
 _MOST_SHAPES = 4
 _RECENT = 60
+_WINDOWS, _MOST_WINDOWS = 90, 400
 _STATES = ("", "open", "ended")
 
 
@@ -84,10 +85,11 @@ def pages(
     def show_endpoint(call: Call) -> Page:
         name = call.path["name"]
         endpoint = predictions.get_endpoint(call.caller, name)
-        report = monitor.show(call.caller, name, call.query.get("window") or None)
+        limit = _MOST_WINDOWS if call.query.get("all") else _WINDOWS
+        report = monitor.show(call.caller, name, call.query.get("window") or None, limit)
         alerts = monitor.list_alerts(call.caller, name, limit=_MOST).items
         view = build_endpoint(
-            endpoint, report, alerts, call.query.get("metric", ""), bool(call.query.get("all"))
+            endpoint, report, alerts, call.query.get("metric", ""), bool(call.query.get("all")), limit
         )
         example = examples.row_for(call.caller, endpoint)
         snippets = write_snippets(endpoint, call.url, serving.status(call.caller).inference_url, example)
@@ -114,7 +116,7 @@ def pages(
 
     def show_incident(call: Call) -> Page:
         alert = monitor.get_alert(call.caller, _alert_id(call.path["id"]))
-        report = monitor.show(call.caller, alert.endpoint)
+        report = monitor.show(call.caller, alert.endpoint, None, _MOST_WINDOWS)
         same = monitor.list_alerts(call.caller, alert.endpoint, limit=_MOST).items
         view = build_incident(alert, report, same)
         window = latest_rows(report, alert.detected_at - 1)

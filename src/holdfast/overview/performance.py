@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from holdfast.kernel.times import parse_time
 from holdfast.monitoring.records import Alert, MonitorReport, WindowReport
 from holdfast.web.charts import Chart, Level, Mark, Series, Span
-from holdfast.web.wording import number_text, share_text
+from holdfast.web.wording import number_text, share_text, span_text
 
 __all__ = ["METRIC_NAMES", "SHARES", "latency_chart", "microseconds", "performance_chart", "volume_chart"]
 
@@ -31,7 +31,6 @@ def performance_chart(report: MonitorReport, alerts: Sequence[Alert], metric: st
     """One metric over the windows, with the reference, alerts and deployments."""
     windows = [window for window in report.windows if window.rows]
     values = [window.metrics.get(metric) for window in windows]
-    starts = [parse_time(window.start) for window in windows]
     reference = report.reference.metrics.get(metric)
     is_share = metric in SHARES
     known = any(value and value.realised is not None for value in values)
@@ -54,7 +53,7 @@ def performance_chart(report: MonitorReport, alerts: Sequence[Alert], metric: st
     return Chart(
         id=metric,
         title=f"{METRIC_NAMES.get(metric, metric)} of {report.endpoint} per window, with the reference and alerts",
-        x=[float(start) for start in starts] if known else [],
+        x=_middles(windows) if known else [],
         series=[series] if known else [],
         unit="share" if is_share else "number",
         level=level,
@@ -63,8 +62,18 @@ def performance_chart(report: MonitorReport, alerts: Sequence[Alert], metric: st
             *(Mark(alert.detected_at, "alert", "harm found") for alert in shown_alerts),
         ],
         spans=[Span(alert.since, min(alert.recovered_at or last, last)) for alert in shown_alerts],
-        x_label="Window from",
+        x_label="Window",
+        names=_names(windows) if known else [],
     )
+
+
+def _middles(windows: Sequence[WindowReport]) -> list[float]:
+    """A window's value stands in its middle, so that what happened within it stands around it."""
+    return [(parse_time(window.start) + parse_time(window.end)) / 2 for window in windows]
+
+
+def _names(windows: Sequence[WindowReport]) -> list[str]:
+    return [span_text(parse_time(window.start), parse_time(window.end)) for window in windows]
 
 
 def _deployments(windows: Sequence[WindowReport]) -> list[Mark]:
@@ -82,14 +91,15 @@ def latency_chart(windows: Sequence[WindowReport]) -> Chart:
     return Chart(
         id="latency",
         title="Latency of requests per window, p50 and p99",
-        x=[float(parse_time(window.start)) for window in seen],
+        x=_middles(seen),
         series=[
             Series("p50", [microseconds(window.operations.p50_ms) for window in seen], colour=1),
             Series("p99", [microseconds(window.operations.p99_ms) for window in seen], colour=2),
         ],
         unit="latency",
         from_zero=True,
-        x_label="Window from",
+        x_label="Window",
+        names=_names(seen),
     )
 
 
@@ -97,14 +107,15 @@ def volume_chart(windows: Sequence[WindowReport]) -> Chart:
     return Chart(
         id="volume",
         title="Predictions, labels and failed requests per window",
-        x=[float(parse_time(window.start)) for window in windows],
+        x=_middles(windows),
         series=[
             Series("predictions", [float(window.rows) for window in windows], colour=1),
             Series("labelled", [float(window.labelled) for window in windows], colour=2),
             Series("failed", [float(window.operations.errors) for window in windows], colour=4),
         ],
         from_zero=True,
-        x_label="Window from",
+        x_label="Window",
+        names=_names(windows),
     )
 
 

@@ -15,7 +15,19 @@ import msgspec
 from holdfast.kernel.times import DAY_MS
 from holdfast.web.wording import number_text, share_text
 
-__all__ = ["Chart", "Drawing", "Level", "Mark", "Series", "Span", "Spark", "draw", "spark", "value_text"]
+__all__ = [
+    "Chart",
+    "Drawing",
+    "Level",
+    "Mark",
+    "Series",
+    "Span",
+    "Spark",
+    "draw",
+    "pick_rows",
+    "spark",
+    "value_text",
+]
 
 _HOUR_MS = 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -85,6 +97,8 @@ class Chart(msgspec.Struct, frozen=True):
     source: str = ""
     """Address of the full series; the browser asks it again for the part that is zoomed."""
     x_label: str = ""
+    names: list[str] = []
+    """What each x is called where its number says too little, as a window by its days."""
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -179,17 +193,30 @@ def draw(chart: Chart, width: int = 960, height: int = 260) -> Drawing:
 
 
 def _marks(chart: Chart, at_x: _Scale, width: int) -> list[DrawnMark]:
-    """Marks from left to right; a text that would run into the one before is left out."""
+    """Marks from left to right; a text stands on the side where it runs into nothing, or is left out."""
+    marks = sorted(chart.marks, key=lambda mark: mark.x)
+    places = [at_x(mark.x) for mark in marks]
     drawn: list[DrawnMark] = []
     free = 0.0
-    for mark in sorted(chart.marks, key=lambda mark: mark.x):
-        x, reach = at_x(mark.x), 6.5 * len(mark.text) + 12
-        anchor = "end" if x + reach > width else "start"
-        begin = x - reach if anchor == "end" else x
-        text = mark.text if begin >= free else ""
-        free = max(free, begin + reach) if text else free
+    for at, mark in enumerate(marks):
+        x, reach = places[at], 6.5 * len(mark.text) + 16
+        after = places[at + 1] if at + 1 < len(places) else float(width)
+        if x + reach <= after:
+            anchor, text, free = "start", mark.text, x + reach
+        elif x - reach >= free:
+            anchor, text, free = "end", mark.text, x + 6
+        else:
+            anchor, text, free = "start", "", max(free, x + 6)
         drawn.append(DrawnMark(x, mark.kind, text, anchor))
     return drawn
+
+
+def pick_rows(chart: Chart, most: int = 50) -> list[int]:
+    """Places of the points that the table of numbers shows: all, or `most` of them evenly spread."""
+    count = len(chart.x)
+    if count <= most:
+        return list(range(count))
+    return sorted({round(at * (count - 1) / (most - 1)) for at in range(most)})
 
 
 def spark(values: Sequence[float | None], width: int = 104, height: int = 24) -> Spark:

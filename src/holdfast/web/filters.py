@@ -16,7 +16,7 @@ import msgspec
 from markupsafe import Markup
 
 from holdfast.kernel.times import DAY_MS, iso
-from holdfast.web.charts import draw, spark, value_text
+from holdfast.web.charts import draw, pick_rows, spark, value_text
 from holdfast.web.wording import day_text, number_text, plural, share_text, span_text, stamp_text
 
 __all__ = ["FILTERS"]
@@ -150,6 +150,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "latency": _latency,
     "number": _number,
     "percent": _percent,
+    "pick_rows": pick_rows,
     "plain": _plain,
     "plural": plural,
     "points": _points,

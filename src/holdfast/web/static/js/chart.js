@@ -119,11 +119,13 @@ function paintMarks(plot, chart) {
   ctx.textAlign = "left";
   ctx.textBaseline = "alphabetic";
   ctx.font = `600 ${11 * px}px ${getComputedStyle(document.body).fontFamily}`;
+  const edge = bbox.left + bbox.width;
+  const marks = chart.marks.map((mark) => ({ ...mark, at: plot.valToPos(mark.x / scaled(chart), "x", true) }))
+    .filter((mark) => mark.at > bbox.left - 1 && mark.at < edge + 1).sort((one, other) => one.at - other.at);
   let free = -Infinity;
-  for (const mark of [...chart.marks].sort((one, other) => one.x - other.x)) {
-    const x = plot.valToPos(mark.x / scaled(chart), "x", true);
-    if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
+  marks.forEach((mark, i) => {
     const colour = ink(mark.kind === "alert" ? "--harm" : "--muted");
+    const x = mark.at;
     stroke(ctx, colour, mark.kind === "alert" ? [] : [2, 3], x, bbox.top - 4 * px, x, bbox.top + bbox.height);
     ctx.fillStyle = colour;
     ctx.beginPath();
@@ -133,11 +135,12 @@ function paintMarks(plot, chart) {
       ctx.rect(x - 3.5 * px, bbox.top - 10 * px, 7 * px, 7 * px);
     }
     ctx.fill();
-    const width = ctx.measureText(mark.text).width;
-    const isRight = x + 9 * px + width < bbox.left + bbox.width;
-    const from = isRight ? x + 9 * px : x - 9 * px - width;
-    if (from > free) { ctx.fillText(mark.text, from, bbox.top - 3 * px); free = from + width + 8 * px; }
-  }
+    const reach = ctx.measureText(mark.text).width + 16 * px;
+    const after = i + 1 < marks.length ? marks[i + 1].at : edge + 12 * px;
+    if (x + reach <= after) { ctx.fillText(mark.text, x + 9 * px, bbox.top - 3 * px); free = x + reach; }
+    else if (x - reach >= free) { ctx.fillText(mark.text, x - reach + 7 * px, bbox.top - 3 * px); free = x + 6 * px; }
+    else free = Math.max(free, x + 6 * px);
+  });
   ctx.restore();
 }
 
@@ -146,7 +149,7 @@ function say(plot, chart, readout) {
   if (at === null || at === undefined) { readout.textContent = ""; return; }
   const x = plot.data[0][at] * scaled(chart);
   const mark = chart.marks.filter((m) => Math.abs(plot.valToPos(m.x / scaled(chart), "x") - plot.cursor.left) < 6).map((m) => m.text);
-  readout.replaceChildren(Object.assign(document.createElement("b"), { textContent: chart.is_time ? timeText(x) : `${chart.x_label || "step"} ${short(x)}` }));
+  readout.replaceChildren(Object.assign(document.createElement("b"), { textContent: chart.names[at] ?? (chart.is_time ? timeText(x) : `${chart.x_label || "step"} ${short(x)}`) }));
   let column = 1;
   const parts = [];
   for (const series of chart.series) {
