@@ -125,3 +125,15 @@ def test_windows_without_labels_neither_raise_nor_end_an_alert() -> None:
 )
 def test_window_status(now: int, labels: int | None, labelled: int, status: str) -> None:
     assert window_status(WEEK, MONDAY, now, labels, 100, labelled) == status
+
+
+def test_a_bad_begin_of_a_week_that_turns_out_well_raises_nothing() -> None:
+    buckets = days([0.2] * 4)
+    for day, rate in enumerate([0.9, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]):
+        start = MONDAY + (28 + day) * DAY_MS
+        buckets.append(Bucket(1, start, "r", 72, 0, 72, 72, round(72 * rate), start + 1, start + 1))
+    progress, steps = Progress(), []
+    for end in range(7, len(buckets) + 1):
+        progress, found = look(buckets[:end], progress)
+        steps += found
+    assert steps == []

@@ -25,6 +25,12 @@ _COMPLETE_SHARE = 0.95
 """A window that is over is complete when this share of its rows has labels."""
 
 
+_RIPE_SHARE = 0.9
+"""A window that is not complete is looked at once it has this share of a complete window's usual labels,"""
+_FIRST_SHARE = 0.5
+"""or, before there is a complete window, labels for this share of its rows."""
+
+
 class WindowCount(msgspec.Struct, frozen=True):
     """The rows of one window over all versions, and its status."""
 
@@ -100,6 +106,8 @@ def judge(
             steps.append(Ended(recovered))
             progress = Progress(recovered, progress.tested_until)
         judged = [b for b in buckets if b.judged and b.start >= (progress.restart_from or b.start)]
+        ripe = _ripe_starts(windows)
+        judged = [b for b in judged if window.start_of(b.start) in ripe]
         raised = _look(judged, window, tolerated, progress) if judged else None
         if raised is None:
             if judged:
@@ -127,8 +135,24 @@ def _recovery(windows: Sequence[WindowCount], raised_in: int, tolerated: float) 
     return None
 
 
+def _ripe_starts(windows: Sequence[WindowCount]) -> frozenset[int]:
+    """The windows with enough labels for their look: complete, or with nearly as many as complete ones have.
+
+    Labels often come in parts, a window's first days first; a look at these alone would judge the window by them.
+    Counts decide, not what the labels say, so the guarantee of the test stays.
+    """
+    complete = [counted.judged for counted in windows if counted.status == "complete"]
+    usual = float(np.median(complete)) if complete else None
+
+    def is_ripe(counted: WindowCount) -> bool:
+        needed = _RIPE_SHARE * usual if usual is not None else _FIRST_SHARE * counted.rows
+        return counted.status == "complete" or counted.judged >= needed
+
+    return frozenset(counted.start for counted in windows if is_ripe(counted))
+
+
 def _look(buckets: Sequence[Bucket], window: Window, tolerated: float, progress: Progress) -> Raised | None:
-    """Look once at each window, as far as its labels have come, from the bucket last looked at on.
+    """Look once at each window, at its latest bucket with labels, from the bucket last looked at on.
 
     Inside a window rows often fail together (a storm, a broken feed): looking after each day would raise alerts
     for windows that are within what is tolerated.
