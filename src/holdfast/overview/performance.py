@@ -81,7 +81,8 @@ def _deployments(windows: Sequence[WindowReport]) -> list[Mark]:
     before: int | None = None
     for window in windows:
         if window.version is not None and window.version != before:
-            marks.append(Mark(parse_time(window.start), "deploy", f"version {window.version}"))
+            at = parse_time(window.start) if marks else _middles([window])[0]
+            marks.append(Mark(at, "deploy", f"version {window.version}"))
             before = window.version
     return marks
 

@@ -52,3 +52,15 @@ document.addEventListener("click", (event) => {
   link.searchParams.set("at", cell.closest("table").tHead.rows[0].cells[cell.cellIndex].dataset.at);
   location.assign(link);
 });
+
+// A heat map wider than its place begins at its newest window.
+function showNewest() {
+  for (const table of document.querySelectorAll("table[data-heat]:not([data-moved])")) {
+    table.dataset.moved = "";
+    const place = table.closest(".scroll");
+    place.scrollLeft = place.scrollWidth;
+  }
+}
+
+showNewest();
+document.addEventListener("holdfast:changed", showNewest);
