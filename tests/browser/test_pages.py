@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -68,6 +72,16 @@ def test_the_endpoint_shows_where_harm_began_and_which_input_moved(site: Life, o
     page.get_by_role("link", name="Open the incident").click()
     assert page.url == f"{site.url}/incidents/{site.alert_id}"
     assert "against" in page.locator("#answer").inner_text()
+
+
+def test_the_shown_snippets_work_as_they_stand(site: Life, open_page: Open) -> None:
+    page = open_page(f"{site.url}/endpoints/{ENDPOINT}").page
+    texts = page.locator("#try pre").all_inner_texts()
+    program = subprocess.run([sys.executable, "-c", texts[1]], capture_output=True, text=True, check=True)
+    assert program.stdout.startswith("[")
+    if shutil.which("curl"):
+        answer = subprocess.run(["sh", "-c", texts[0]], capture_output=True, text=True, check=True)
+        assert json.loads(answer.stdout)["predictions"]
 
 
 def test_a_heat_cell_opens_its_input_in_its_window(site: Life, open_page: Open) -> None:
