@@ -85,7 +85,9 @@ def test_killed_compaction_neither_loses_nor_repeats(
             return super().now_ms() + 10 * 60_000
 
     while predictions.pending_endpoints():
-        with contextlib.suppress(HoldfastError):  # an orphan child may commit between this one's read and write
+        with contextlib.suppress(
+            HoldfastError
+        ):  # an orphan child may commit between this one's read and write
             compact_endpoint(predictions, Late(), "default", endpoint_id, "last")
     predictions_table, labels_table = predictions.tables(endpoint_id)
     assert sorted(pl.read_delta(str(predictions_table))["prediction_id"]) == sorted(shipped)

@@ -9,6 +9,7 @@ Imported in short-lived children only: Polars and Delta cost 120 MB.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ __all__ = [
 
 LABELS_APP = "labels"
 _SMALL_FILES = 64
+_KEEP_HOURS = 24
 _ROW_GROUP = 65_536
 _STATISTICS = ("prediction_id", "key", "event_time", "logged_at", "status", "received_at", "batch")
 """Columns whose minimum and maximum stand in the Delta log, so that reads skip files."""
@@ -113,16 +115,25 @@ def matched_events(path: Path, labels: pl.DataFrame) -> tuple[int, pl.Series]:
 
 
 def merge_small_files(path: Path) -> int:
-    """Merge a table's files when there are many; gives how many there were. Rows and transactions stay."""
+    """Merge the files of each partition that has many; gives how many partitions had. Rows and transactions stay.
+
+    Files that are out of use for a day, replaced or left by a killed writer, are deleted then.
+    """
     table = open_table(path)
-    files = 0 if table is None else len(table.file_uris())
-    if table is not None and files > _SMALL_FILES:
+    if table is None:
+        return 0
+    counts = Counter(uri.rsplit("/", 2)[-2] for uri in table.file_uris())
+    crowded = [folder for folder, count in counts.items() if count > _SMALL_FILES]
+    for folder in crowded:
+        column, is_partition, value = folder.partition("=")
         table.optimize.compact(
+            partition_filters=[(column, "=", value)] if is_partition else None,
             writer_properties=_writer(),
             commit_properties=CommitProperties(max_commit_retries=0),
-            min_commit_interval=None,
         )
-    return files
+    if crowded:
+        table.vacuum(retention_hours=_KEEP_HOURS, dry_run=False, enforce_retention_duration=False)
+    return len(crowded)
 
 
 def _app_id(scan: Scan) -> str:

@@ -181,7 +181,7 @@ class InferenceApp:
         """Decode, check, predict and encode: the rows, their log record, the answer. In the loop or in a thread."""
         name, request_id = request.endpoint.desired.name, request.request_id
         if request.form == "v2":
-            rows, asked = v2.decode(request.body, model.deployable.signature)
+            rows, asked = model.reader.read(request.body)
             request.rows = rows
             outputs, columns = model.predict(rows)
             answer = v2.encode(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from math import isfinite
 from typing import Any
 
 from holdfast.predictions.labels import canonical_label
@@ -12,6 +11,7 @@ from holdfast.predictions.segments import Batch, Schema
 from holdfast.runtimes.records import Deployable, Outputs, Runtime
 from holdfast.runtimes.validation import check_columns
 from holdfast.serving.inference.rows import Rows
+from holdfast.serving.inference.v2 import Reader
 from holdfast.serving.records import DesiredEndpoint
 
 __all__ = ["Model"]
@@ -36,8 +36,9 @@ class Model:
         classes = deployable.classes or ()
         self._label_text = {(type(name), name): canonical_label(name) for name in classes}
         inputs = deployable.signature.inputs
-        self._names = {column.name for column in inputs}
-        self._plain_types = [(column.name, _PLAIN.get(column.type)) for column in inputs]
+        self.reader = Reader(deployable.signature)
+        self._names = [column.name for column in inputs]
+        self._plain_types = [_PLAIN.get(column.type) for column in inputs]
         self.schema = Schema(
             schema_id=next(_schema_ids),
             version=desired.version,
@@ -50,26 +51,21 @@ class Model:
 
     def predict(self, rows: Rows) -> tuple[Outputs, dict[str, list[Any]]]:
         """(outputs, the checked columns). Raises InvalidInput naming column, row and value, or Unavailable."""
-        columns = self._one_row(rows) if rows.count == 1 else None
-        if columns is None:
-            columns = check_columns(self.deployable.signature, rows.columns)
+        columns = rows.columns
+        if rows.count != 1 or not self._is_right_row(columns):
+            columns = check_columns(self.deployable.signature, columns)
         return self.runtime.predict(columns), columns
 
-    def _one_row(self, rows: Rows) -> dict[str, list[Any]] | None:
-        """The columns of a single row that is right as it is, in the signature's order; None sends it to the full
-        check, which converts and names what is wrong.
+    def _is_right_row(self, columns: dict[str, list[Any]]) -> bool:
+        """Whether a single row needs no conversion, so that the full check, which also names what is wrong, may be
+        left out. JSON holds no infinity.
         """
-        given = rows.columns
-        if given.keys() != self._names:
-            return None
-        columns = {}
-        for name, wanted in self._plain_types:
-            values = given[name]
-            kind = type(values[0])
-            if kind is not wanted or len(values) != 1 or (kind is float and not isfinite(values[0])):
-                return None
-            columns[name] = values
-        return columns
+        if (
+            list(columns) != self._names
+            or [type(values[0]) for values in columns.values()] != self._plain_types
+        ):
+            return False
+        return all(len(values) == 1 for values in columns.values())
 
     def record(
         self,

@@ -13,10 +13,9 @@ from holdfast.runtimes.records import Deployable, Outputs, Signature
 from holdfast.serving.inference.rows import Rows, decode_json, read_event_times
 from holdfast.version import __version__
 
-__all__ = ["InferRequest", "decode", "encode", "model_metadata", "server_metadata"]
+__all__ = ["InferRequest", "Reader", "encode", "model_metadata", "server_metadata"]
 
 _KEY, _TIME, _ID = "holdfast_key", "holdfast_event_time", "holdfast_prediction_id"
-_OWN = (_KEY, _TIME)
 _NUMBERS = {"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
 _DATATYPES = _NUMBERS | {"BOOL", "BYTES"}
 _OF_TYPE = {"double": "FP64", "long": "INT64", "string": "BYTES", "boolean": "BOOL", "datetime": "BYTES"}
@@ -72,51 +71,64 @@ _decoder = msgspec.json.Decoder(InferRequest)
 _encoder = msgspec.json.Encoder()
 
 
-def decode(body: bytes, signature: Signature) -> tuple[Rows, InferRequest]:
-    """The rows of an infer request: one tensor per feature, or one [rows, features] tensor of numbers.
+class Reader:
+    """Reads infer requests for one signature: one tensor per feature, or one [rows, features] tensor of numbers."""
 
-    Raises InvalidInput naming the tensor and what is wrong with it.
-    """
-    request: InferRequest = decode_json(_decoder, body)
-    columns: dict[str, list[Any]] = {}
-    keys: list[str | None] | None = None
-    times: list[int | None] | None = None
-    for tensor in request.inputs:
-        if _is_plain(tensor) and tensor.name not in columns:
-            columns[tensor.name] = tensor.data
-        elif tensor.name == _KEY:
-            keys = read_keys(_flat(tensor), _KEY)
-        elif tensor.name == _TIME:
-            times = read_event_times(_flat(tensor))
-        elif tensor.name in columns:
-            raise InvalidInput(f"The tensor {tensor.name!r} stands twice in the request.")
-        elif len(tensor.shape) == 2 and tensor.shape[1] != 1:
-            columns.update(_split(tensor, signature, len(request.inputs)))
-        else:
-            columns[tensor.name] = _flat(tensor)
-    if not columns:
-        raise InvalidInput("The request has no input tensor.", hint=_takes(signature))
-    count = len(next(iter(columns.values())))
-    if count == 0:
-        raise InvalidInput("The request has no rows.")
-    keys, times = _parameters(request.parameters or {}, count, keys, times)
-    for name, values in ((_KEY, keys), (_TIME, times)):
-        if values is not None and len(values) != count:
-            raise InvalidInput(f"{name!r} has {len(values)} values for {count} rows.")
-    return Rows(columns, count, keys, times), request
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._names = [column.name for column in signature.inputs]
+        self._shapes = [[1]] * len(self._names)
+        self._sizes = [1] * len(self._names)
 
+    def read(self, body: bytes) -> tuple[Rows, InferRequest]:
+        """The rows of a request. Raises InvalidInput naming the tensor and what is wrong with it."""
+        request: InferRequest = decode_json(_decoder, body)
+        columns = self._one_row(request.inputs)
+        if columns is None:
+            return self._read_any(request), request
+        if not request.parameters:
+            return Rows(columns, 1), request
+        keys, times = _parameters(request.parameters, 1, None, None)
+        return Rows(columns, 1, keys, times), request
 
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor is one feature, flat and well formed: the usual case, told apart with a few comparisons."""
-    shape, data = tensor.shape, tensor.data
-    return (
-        len(shape) == 1
-        and shape[0] == len(data)
-        and shape[0] > 0
-        and type(data[0]) is not list
-        and tensor.datatype in _DATATYPES
-        and tensor.name not in _OWN
-    )
+    def _one_row(self, inputs: list[Tensor]) -> dict[str, list[Any]] | None:
+        """The columns of one row whose tensors stand in the signature's order: the usual case, found with a few
+        comparisons of lists.
+        """
+        if [tensor.name for tensor in inputs] != self._names or [t.shape for t in inputs] != self._shapes:
+            return None
+        data = [tensor.data for tensor in inputs]
+        if list(map(len, data)) != self._sizes or not _DATATYPES.issuperset([t.datatype for t in inputs]):
+            return None
+        if any(type(values[0]) is list for values in data):
+            return None
+        return dict(zip(self._names, data, strict=True))
+
+    def _read_any(self, request: InferRequest) -> Rows:
+        columns: dict[str, list[Any]] = {}
+        keys: list[str | None] | None = None
+        times: list[int | None] | None = None
+        for tensor in request.inputs:
+            if tensor.name == _KEY:
+                keys = read_keys(_flat(tensor), _KEY)
+            elif tensor.name == _TIME:
+                times = read_event_times(_flat(tensor))
+            elif tensor.name in columns:
+                raise InvalidInput(f"The tensor {tensor.name!r} stands twice in the request.")
+            elif len(tensor.shape) == 2 and tensor.shape[1] != 1:
+                columns.update(_split(tensor, self._signature))
+            else:
+                columns[tensor.name] = _flat(tensor)
+        if not columns:
+            raise InvalidInput("The request has no input tensor.", hint=_takes(self._signature))
+        count = len(next(iter(columns.values())))
+        if count == 0:
+            raise InvalidInput("The request has no rows.")
+        keys, times = _parameters(request.parameters or {}, count, keys, times)
+        for name, values in ((_KEY, keys), (_TIME, times)):
+            if values is not None and len(values) != count:
+                raise InvalidInput(f"{name!r} has {len(values)} values for {count} rows.")
+        return Rows(columns, count, keys, times)
 
 
 def _parameters(
@@ -159,7 +171,7 @@ def _check(tensor: Tensor) -> None:
         raise InvalidInput(f"The tensor {tensor.name!r} has the shape {tensor.shape[:8]}.")
 
 
-def _split(tensor: Tensor, signature: Signature, tensors: int) -> dict[str, list[Any]]:
+def _split(tensor: Tensor, signature: Signature) -> dict[str, list[Any]]:
     """The columns of one [rows, features] tensor, in the order of the signature."""
     data, width = _flat(tensor), tensor.shape[1]
     names = [column.name for column in signature.inputs]
