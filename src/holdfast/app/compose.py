@@ -15,8 +15,8 @@ from holdfast.audit import pages as audit_pages
 from holdfast.audit import routes as audit_routes
 from holdfast.identity import routes as identity_routes
 from holdfast.identity.records import PUBLIC
-from holdfast.identity.service import Identity, ensure_admin_token, may
-from holdfast.kernel.errors import Unavailable
+from holdfast.identity.service import Identity, ensure_admin_token, may, system_caller
+from holdfast.kernel.errors import Unauthenticated, Unavailable
 from holdfast.monitoring import routes as monitoring_routes
 from holdfast.overview import pages as overview_pages
 from holdfast.predictions import routes as predictions_routes
@@ -77,7 +77,7 @@ def build_app(
             path=request.url.path,
             query=request.url.query,
             workspace=c.settings.workspace,
-            principal="open mode",
+            principal=_name(c, request),
             counts=_counts(c),
             url=f"{request.url.scheme}://{request.url.netloc}",
             version=__version__,
@@ -89,8 +89,16 @@ def build_app(
     return build_shell(all_routes(c), door, observe=c.metrics.observe, lifespan=lifespan)
 
 
-def _counts(_c: Composition) -> dict[str, int]:
-    return {}
+def _name(c: Composition, request: Request) -> str:
+    try:
+        return c.identity.authenticate(request.headers).name
+    except Unauthenticated:
+        return "nobody"
+
+
+def _counts(c: Composition) -> dict[str, int]:
+    caller = system_caller(c.settings.workspace, c.clock.now_ms())
+    return {"incidents": len(c.monitor.list_alerts(caller, state="open", limit=1000).items)}
 
 
 def _pages(c: Composition) -> list[Route]:

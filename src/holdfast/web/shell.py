@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Match, Mount
@@ -83,7 +84,7 @@ def build_shell(
         exception_handlers={HoldfastError: on_holdfast, HTTPException: on_http, Exception: on_fault},
         lifespan=lifespan,
     )
-    guarded = _Faults(Guard(app, refuse))
+    guarded = _Faults(Guard(_Compressed(app), refuse))
     return AccessLog(guarded, observe, _QUIET)
 
 
@@ -103,6 +104,19 @@ def _log_fault(scope: Scope, error: Exception) -> None:
     if not scope["state"].get("fault_logged"):
         scope["state"]["fault_logged"] = True
         _log.error("fault", exc_info=error, extra={"fields": {"path": scope["path"]}})
+
+
+class _Compressed:
+    """Gzip for pages, static files and JSON; stored files are sent as they are, with their length."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._gzip = GZipMiddleware(app, minimum_size=1024, compresslevel=5)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_stored = path.startswith("/api/") and ("/artifacts/" in path or "/files/" in path)
+        await (self._app if is_stored else self._gzip)(scope, receive, send)
 
 
 class _Faults:
