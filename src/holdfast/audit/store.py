@@ -71,6 +71,16 @@ _head = Table(
 )
 
 
+# Built once: building a statement takes SQLAlchemy longer than running it.
+_LOAD_HEAD = select(_head.c.size, _head.c.peaks)
+_INSERT_LEAF, _INSERT_NODES, _INSERT_HEAD, _UPDATE_HEAD = (
+    insert(_leaves),
+    insert(_nodes),
+    insert(_head),
+    update(_head),
+)
+
+
 class StoredLeaf(msgspec.Struct, frozen=True):
     """A leaf as it is stored, with the details that its hashes bind."""
 
@@ -107,7 +117,7 @@ class Head(msgspec.Struct, frozen=True):
 
 def load_head(tx: Tx) -> Head | None:
     """The head; None before the first entry."""
-    row = tx.execute(select(_head.c.size, _head.c.peaks)).one_or_none()
+    row = tx.execute(_LOAD_HEAD).one_or_none()
     if row is None:
         return None
     peaks = _blob(row.peaks) or b""
@@ -116,16 +126,13 @@ def load_head(tx: Tx) -> Head | None:
 
 def insert_leaf(tx: Tx, leaf: StoredLeaf, nodes: list[Node], peaks: Peaks) -> None:
     """Write one leaf, the nodes that it completed, and the new head."""
-    tx.execute(insert(_leaves).values(**msgspec.structs.asdict(leaf)))
+    tx.execute(_INSERT_LEAF, msgspec.structs.asdict(leaf))
     if nodes:
         tx.execute(
-            insert(_nodes), [{"level": node.level, "idx": node.index, "hash": node.hash} for node in nodes]
+            _INSERT_NODES, [{"level": node.level, "idx": node.index, "hash": node.hash} for node in nodes]
         )
-    values = {"size": peaks.size, "peaks": b"".join(peaks.hashes)}
-    if peaks.size == 1:
-        tx.execute(insert(_head).values(id=1, **values))
-    else:
-        tx.execute(update(_head).values(**values))
+    head = {"id": 1, "size": peaks.size, "peaks": b"".join(peaks.hashes)}
+    tx.execute(_INSERT_HEAD if peaks.size == 1 else _UPDATE_HEAD, head)
 
 
 def iterate_leaves(tx: Tx) -> Iterator[StoredLeaf]:

@@ -58,27 +58,32 @@ def check_batch(batch: Batch) -> None:
 
 def summarise(columns: Columns) -> Sequence[KeySummary]:
     """One summary per key; `last` is the value at the greatest (step, time, value)."""
-    order = np.lexsort((columns.value, columns.time, columns.step, columns.key))
+    if len(columns.key) == 0:
+        return []
+    real = ~np.isnan(columns.value)
+    # Among points of one step and time a real value counts as greater than NaN.
+    order = np.lexsort((np.where(real, columns.value, 0), real, columns.time, columns.step, columns.key))
     key = columns.key[order]
-    ends = np.flatnonzero(np.append(np.diff(key) != 0, True)) if len(key) else np.array([], np.int64)
-    starts = np.append(0, ends[:-1] + 1) if len(ends) else ends
-    found = []
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        rows = order[start : end + 1]
-        values = columns.value[rows]
-        real = values[~np.isnan(values)]
-        # NaN sorts last in numpy: among points of one step and time a real value counts as the greater one.
-        same = (columns.step[rows] == columns.step[rows[-1]]) & (columns.time[rows] == columns.time[rows[-1]])
-        tied = values[same & ~np.isnan(values)]
-        found.append(
-            KeySummary(
-                key=columns.keys[int(key[start])],
-                last=float(tied.max()) if len(tied) else float("nan"),
-                last_step=int(columns.step[rows[-1]]),
-                last_time=int(columns.time[rows[-1]]),
-                min=float(real.min()) if len(real) else None,
-                max=float(real.max()) if len(real) else None,
-                count=len(rows),
-            )
+    starts = np.flatnonzero(np.append(True, np.diff(key) != 0))
+    ends = order[np.append(starts[1:], len(key)) - 1]
+    values, real = columns.value[order], real[order]
+    lows = np.minimum.reduceat(np.where(real, values, np.inf), starts)
+    highs = np.maximum.reduceat(np.where(real, values, -np.inf), starts)
+    columnar = (
+        key[starts],
+        columns.value[ends],
+        columns.step[ends],
+        columns.time[ends],
+        np.logical_or.reduceat(real, starts),
+        lows,
+        highs,
+        np.diff(np.append(starts, len(key))),
+    )
+    return [
+        KeySummary(
+            columns.keys[index], last, step, time, low if any_real else None, high if any_real else None, n
         )
-    return found
+        for index, last, step, time, any_real, low, high, n in zip(
+            *(c.tolist() for c in columnar), strict=True
+        )
+    ]

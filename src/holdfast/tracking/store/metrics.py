@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -10,9 +11,11 @@ from sqlalchemy import (
     Column,
     Integer,
     LargeBinary,
+    Row,
     String,
     Table,
     UniqueConstraint,
+    bindparam,
     insert,
     select,
     update,
@@ -38,6 +41,18 @@ _batches = Table(
 )
 
 
+# Built once: building a statement takes SQLAlchemy longer than running it.
+_OF_RUN = (_batches.c.workspace_id == bindparam("workspace"), _batches.c.run_no == bindparam("run"))
+_HAS_BATCH = select(_batches.c.batch_id).where(*_OF_RUN, _batches.c.body_sha256 == bindparam("sha256"))
+_LOAD_BATCHES = select(_batches.c.blob).where(*_OF_RUN).order_by(_batches.c.batch_id)
+_LOAD_DIGESTS = select(_batches.c.body_sha256).where(*_OF_RUN).order_by(_batches.c.batch_id)
+_INSERT_BATCH = insert(_batches)
+_OWN = (summaries.c.workspace_id == bindparam("workspace"), summaries.c.run_no == bindparam("run"))
+_LOAD_SUMMARIES = select(summaries).where(*_OWN, summaries.c.key_id.in_(bindparam("keys", expanding=True)))
+_UPDATE_SUMMARIES = update(summaries).where(*_OWN, summaries.c.key_id == bindparam("key"))
+_INSERT_SUMMARIES = insert(summaries)
+
+
 class KeySummary(msgspec.Struct, frozen=True):
     """What one batch says of one key: its greatest (step, time, value), extremes without NaN, points."""
 
@@ -52,71 +67,61 @@ class KeySummary(msgspec.Struct, frozen=True):
 
 def has_batch(tx: Tx, workspace: str, run_no: int, body_sha256: str) -> bool:
     """Whether a batch with this body was kept for this run before."""
-    query = select(_batches.c.batch_id).where(
-        _batches.c.workspace_id == workspace,
-        _batches.c.run_no == run_no,
-        _batches.c.body_sha256 == body_sha256,
-    )
-    return tx.execute(query).one_or_none() is not None
+    own = {"workspace": workspace, "run": run_no, "sha256": body_sha256}
+    return tx.execute(_HAS_BATCH, own).one_or_none() is not None
 
 
 def insert_batch(
     tx: Tx, workspace: str, run_no: int, body_sha256: str, received_at: int, points: int, blob: bytes
 ) -> None:
     """Keep a batch; the caller has made sure that it is not a retry."""
-    tx.execute(
-        insert(_batches).values(
-            workspace_id=workspace,
-            run_no=run_no,
-            body_sha256=body_sha256,
-            received_at=received_at,
-            points=points,
-            blob=blob,
-        )
-    )
+    values = {
+        "workspace_id": workspace,
+        "run_no": run_no,
+        "body_sha256": body_sha256,
+        "received_at": received_at,
+        "points": points,
+        "blob": blob,
+    }
+    tx.execute(_INSERT_BATCH, values)
 
 
 def load_batches(tx: Tx, workspace: str, run_no: int) -> list[bytes]:
     """The blobs of a run in order of arrival."""
-    query = select(_batches.c.blob).where(_batches.c.workspace_id == workspace, _batches.c.run_no == run_no)
-    return [row.blob for row in tx.execute(query.order_by(_batches.c.batch_id))]
+    return list(tx.execute(_LOAD_BATCHES, {"workspace": workspace, "run": run_no}).scalars())
 
 
 def load_digests(tx: Tx, workspace: str, run_no: int) -> list[str]:
     """The SHA-256 of each batch's body, in order of arrival."""
-    query = select(_batches.c.body_sha256).where(
-        _batches.c.workspace_id == workspace, _batches.c.run_no == run_no
-    )
-    return [row.body_sha256 for row in tx.execute(query.order_by(_batches.c.batch_id))]
+    return list(tx.execute(_LOAD_DIGESTS, {"workspace": workspace, "run": run_no}).scalars())
 
 
 def merge_summaries(
     tx: Tx, workspace: str, run_no: int, ids: dict[str, int], news: Sequence[KeySummary]
 ) -> None:
     """Fold a batch's summaries into the run's rows."""
-    own = (summaries.c.workspace_id == workspace, summaries.c.run_no == run_no)
+    own = {"workspace": workspace, "run": run_no}
     chosen = [ids[new.key] for new in news]
     old = {}
     for at in range(0, len(chosen), 500):
-        query = select(summaries).where(*own, summaries.c.key_id.in_(chosen[at : at + 500]))
-        old.update({row.key_id: row for row in tx.execute(query)})
-    fresh = []
+        found = tx.execute(_LOAD_SUMMARIES, {**own, "keys": chosen[at : at + 500]})
+        old.update({row.key_id: row for row in found})
+    fresh, changed = [], []
     for new in news:
-        row = old.get(ids[new.key])
-        if row is None:
-            fresh.append(
-                {"workspace_id": workspace, "run_no": run_no, "key_id": ids[new.key], **_values(new)}
-            )
-            continue
-        count = row._mapping["count"]
-        before = KeySummary(new.key, _nan(row.last), row.last_step, row.last_time, row.min, row.max, count)
-        tx.execute(
-            update(summaries)
-            .where(*own, summaries.c.key_id == ids[new.key])
-            .values(**_values(_merge(before, new)))
-        )
+        key = ids[new.key]
+        if key in old:
+            changed.append({**own, "key": key, **_values(_merge(_before(new.key, old[key]), new))})
+        else:
+            fresh.append({"workspace_id": workspace, "run_no": run_no, "key_id": key, **_values(new)})
+    if changed:
+        tx.execute(_UPDATE_SUMMARIES, changed)
     if fresh:
-        tx.execute(insert(summaries), fresh)
+        tx.execute(_INSERT_SUMMARIES, fresh)
+
+
+def _before(key: str, row: Row[Any]) -> KeySummary:
+    count = row._mapping["count"]
+    return KeySummary(key, _nan(row.last), row.last_step, row.last_time, row.min, row.max, count)
 
 
 def _merge(old: KeySummary, new: KeySummary) -> KeySummary:

@@ -8,16 +8,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     Float,
     Index,
     Integer,
     PrimaryKeyConstraint,
     Row,
+    Select,
     String,
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
     insert,
     select,
@@ -119,6 +122,48 @@ summaries = Table(
 )
 
 
+# Built once: building a statement takes SQLAlchemy longer than running it.
+_WORKSPACE: BindParameter[str] = bindparam("workspace")
+_RUN_ID: BindParameter[str] = bindparam("run_id")
+_RUNS: BindParameter[int] = bindparam("runs", expanding=True)
+_EXPERIMENT_NUMBER = select(_experiments.c.experiment_id).where(
+    _experiments.c.workspace_id == _WORKSPACE, _experiments.c.name == bindparam("name")
+)
+_FIND_RUN = select(_runs).where(_runs.c.workspace_id == _WORKSPACE, _runs.c.run_id == _RUN_ID)
+_RUN_NUMBER = select(_runs.c.run_no).where(_runs.c.workspace_id == _WORKSPACE, _runs.c.run_id == _RUN_ID)
+_DIGEST = select(_runs.c.digest).where(_runs.c.workspace_id == _WORKSPACE, _runs.c.run_no == bindparam("run"))
+_INSERT_RUN, _INSERT_KEYS = insert(_runs), insert(_keys)
+_FIND_KEYS = select(_keys.c.name, _keys.c.key_id).where(
+    _keys.c.workspace_id == _WORKSPACE, _keys.c.name.in_(bindparam("names", expanding=True))
+)
+
+
+def _load_statement(table: Table, *columns: Any) -> Select[Any]:
+    """The named rows of attributes of `runs`, by name."""
+    return (
+        select(table.c.run_no, _keys.c.name, *columns)
+        .join(_keys, _keys.c.key_id == table.c.key_id)
+        .where(table.c.workspace_id == _WORKSPACE, table.c.run_no.in_(_RUNS))
+        .order_by(_keys.c.name)
+    )
+
+
+_LOAD_PARAMS, _LOAD_TAGS = _load_statement(_params, _params.c.value), _load_statement(_tags, _tags.c.value)
+_LOAD_SUMMARIES = _load_statement(summaries, *[c for c in summaries.c if c.name != "run_no"])
+_ATTRIBUTES = {
+    kind: (
+        select(table.c.key_id).where(table.c.workspace_id == _WORKSPACE, table.c.run_no == bindparam("run")),
+        insert(table),
+        update(table).where(
+            table.c.workspace_id == _WORKSPACE,
+            table.c.run_no == bindparam("run"),
+            table.c.key_id == bindparam("key"),
+        ),
+    )
+    for kind, table in (("params", _params), ("tags", _tags))
+}
+
+
 def insert_experiment(tx: Tx, workspace: str, name: str, now_ms: int) -> Experiment:
     """A new experiment; the caller has made sure that the name is free."""
     done = tx.execute(insert(_experiments).values(workspace_id=workspace, name=name, created_at=now_ms))
@@ -141,10 +186,7 @@ def find_experiment(
 
 def experiment_number(tx: Tx, workspace: str, name: str) -> int | None:
     """The id of an experiment; None when there is none of the name."""
-    query = select(_experiments.c.experiment_id).where(
-        _experiments.c.workspace_id == workspace, _experiments.c.name == name
-    )
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(_EXPERIMENT_NUMBER, {"workspace": workspace, "name": name}).one_or_none()
     return None if row is None else int(row[0])
 
 
@@ -169,18 +211,17 @@ def _experiment_query(workspace: str) -> Any:
 
 def insert_run(tx: Tx, workspace: str, run: Run) -> None:
     """A new run without attributes."""
-    tx.execute(
-        insert(_runs).values(
-            workspace_id=workspace,
-            run_id=run.run_id,
-            experiment_id=run.experiment_id,
-            name=run.name,
-            status=run.status,
-            start_time=run.start_time,
-            user=run.user,
-            recipe=None if run.recipe is None else msgspec.json.encode(run.recipe).decode(),
-        )
-    )
+    values = {
+        "workspace_id": workspace,
+        "run_id": run.run_id,
+        "experiment_id": run.experiment_id,
+        "name": run.name,
+        "status": run.status,
+        "start_time": run.start_time,
+        "user": run.user,
+        "recipe": None if run.recipe is None else msgspec.json.encode(run.recipe).decode(),
+    }
+    tx.execute(_INSERT_RUN, values)
 
 
 def update_run(tx: Tx, workspace: str, run_no: int, values: Mapping[str, Any]) -> None:
@@ -192,25 +233,18 @@ def update_run(tx: Tx, workspace: str, run_no: int, values: Mapping[str, Any]) -
 
 def run_number(tx: Tx, workspace: str, run_id: str) -> int | None:
     """The integer id under which a run's rows stand."""
-    row = tx.execute(
-        select(_runs.c.run_no).where(_runs.c.workspace_id == workspace, _runs.c.run_id == run_id)
-    ).one_or_none()
+    row = tx.execute(_RUN_NUMBER, {"workspace": workspace, "run_id": run_id}).one_or_none()
     return None if row is None else int(row[0])
 
 
 def is_sealed(tx: Tx, workspace: str, run_no: int) -> bool:
     """Whether a run carries the digest of its end."""
-    row = tx.execute(
-        select(_runs.c.digest).where(_runs.c.workspace_id == workspace, _runs.c.run_no == run_no)
-    ).one()
-    return row.digest is not None
+    return tx.execute(_DIGEST, {"workspace": workspace, "run": run_no}).scalar_one() is not None
 
 
 def find_run(tx: Tx, workspace: str, run_id: str) -> Run | None:
     """One run with all its attributes."""
-    row = tx.execute(
-        select(_runs).where(_runs.c.workspace_id == workspace, _runs.c.run_id == run_id)
-    ).one_or_none()
+    row = tx.execute(_FIND_RUN, {"workspace": workspace, "run_id": run_id}).one_or_none()
     return None if row is None else _with_attributes(tx, workspace, [row])[0]
 
 
@@ -229,8 +263,8 @@ def list_runs(
 
 def _with_attributes(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[Run]:
     numbers = [row.run_no for row in rows]
-    params = _load_values(tx, _params, workspace, numbers)
-    tags = _load_values(tx, _tags, workspace, numbers)
+    params = _load_values(tx, _LOAD_PARAMS, workspace, numbers)
+    tags = _load_values(tx, _LOAD_TAGS, workspace, numbers)
     metrics = _load_summaries(tx, workspace, numbers)
     return [
         Run(
@@ -258,7 +292,7 @@ def key_ids(tx: Tx, workspace: str, names: Iterable[str]) -> dict[str, int]:
     found = _find_keys(tx, workspace, wanted)
     missing = [name for name in wanted if name not in found]
     if missing:
-        tx.execute(insert(_keys), [{"workspace_id": workspace, "name": name} for name in missing])
+        tx.execute(_INSERT_KEYS, [{"workspace_id": workspace, "name": name} for name in missing])
         found.update(_find_keys(tx, workspace, missing))
     return found
 
@@ -266,59 +300,52 @@ def key_ids(tx: Tx, workspace: str, names: Iterable[str]) -> dict[str, int]:
 def _find_keys(tx: Tx, workspace: str, names: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for at in range(0, len(names), 500):
-        query = select(_keys.c.name, _keys.c.key_id).where(
-            _keys.c.workspace_id == workspace, _keys.c.name.in_(names[at : at + 500])
-        )
-        found.update((row.name, row.key_id) for row in tx.execute(query))
+        part = {"workspace": workspace, "names": names[at : at + 500]}
+        found.update((row.name, row.key_id) for row in tx.execute(_FIND_KEYS, part))
     return found
 
 
 def load_values(tx: Tx, workspace: str, run_no: int, kind: str) -> dict[str, str]:
     """The params or tags (`kind`) of one run."""
-    table = _params if kind == "params" else _tags
-    return _load_values(tx, table, workspace, [run_no]).get(run_no, {})
+    statement = _LOAD_PARAMS if kind == "params" else _LOAD_TAGS
+    return _load_values(tx, statement, workspace, [run_no]).get(run_no, {})
 
 
 def upsert_values(tx: Tx, workspace: str, run_no: int, kind: str, values: Mapping[str, str]) -> None:
     """Write params or tags (`kind`) of a run; an existing key gets the new value."""
-    table = _params if kind == "params" else _tags
+    find, add, change = _ATTRIBUTES[kind]
+    own = {"workspace": workspace, "run": run_no}
     ids = key_ids(tx, workspace, values)
-    own = (table.c.workspace_id == workspace, table.c.run_no == run_no)
-    existing = {row.key_id for row in tx.execute(select(table.c.key_id).where(*own))}
-    fresh = []
+    existing = set(tx.execute(find, own).scalars())
+    fresh, changed = [], []
     for name, value in values.items():
-        if ids[name] in existing:
-            tx.execute(update(table).where(*own, table.c.key_id == ids[name]).values(value=value))
+        key = ids[name]
+        if key in existing:
+            changed.append({**own, "key": key, "value": value})
         else:
-            fresh.append({"workspace_id": workspace, "run_no": run_no, "key_id": ids[name], "value": value})
+            fresh.append({"workspace_id": workspace, "run_no": run_no, "key_id": key, "value": value})
+    if changed:
+        tx.execute(change, changed)
     if fresh:
-        tx.execute(insert(table), fresh)
+        tx.execute(add, fresh)
 
 
-def _load_values(tx: Tx, table: Table, workspace: str, numbers: Sequence[int]) -> dict[int, dict[str, str]]:
+def _load_values(
+    tx: Tx, statement: Select[Any], workspace: str, numbers: Sequence[int]
+) -> dict[int, dict[str, str]]:
     found: dict[int, dict[str, str]] = {}
-    query = (
-        select(table.c.run_no, _keys.c.name, table.c.value)
-        .join(_keys, _keys.c.key_id == table.c.key_id)
-        .where(table.c.workspace_id == workspace)
-        .order_by(_keys.c.name)
-    )
     for at in range(0, len(numbers), 500):
-        for run_no, name, value in tx.execute(query.where(table.c.run_no.in_(numbers[at : at + 500]))):
+        part = {"workspace": workspace, "runs": numbers[at : at + 500]}
+        for run_no, name, value in tx.execute(statement, part):
             found.setdefault(run_no, {})[name] = value
     return found
 
 
 def _load_summaries(tx: Tx, workspace: str, numbers: Sequence[int]) -> dict[int, dict[str, MetricSummary]]:
     found: dict[int, dict[str, MetricSummary]] = {}
-    query = (
-        select(summaries, _keys.c.name)
-        .join(_keys, _keys.c.key_id == summaries.c.key_id)
-        .where(summaries.c.workspace_id == workspace)
-        .order_by(_keys.c.name)
-    )
     for at in range(0, len(numbers), 500):
-        for row in tx.execute(query.where(summaries.c.run_no.in_(numbers[at : at + 500]))):
+        part = {"workspace": workspace, "runs": numbers[at : at + 500]}
+        for row in tx.execute(_LOAD_SUMMARIES, part):
             found.setdefault(row.run_no, {})[row.name] = _summary(row)
     return found
 
