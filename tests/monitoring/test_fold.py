@@ -304,3 +304,21 @@ def test_one_endpoints_damaged_reference_does_not_keep_others_waiting(
     with pytest.raises(Exception, match="reference can't be read"):
         monitor.fold_pending()
     assert len(dump(storage)) == 7
+
+
+def test_buckets_of_another_layout_of_the_reference_are_counted_anew_by_themselves(
+    monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, storage: Storage
+) -> None:
+    add_endpoint(REFERENCE)
+    add_weeks(log, [0.2])
+    monitor.fold_pending()
+    first = dump(storage)
+
+    def write_as_an_older_release_did(tx: Tx) -> None:
+        tx.exec_driver_sql("UPDATE monitor_bucket SET reference_id = 'older'")
+
+    storage.write(write_as_an_older_release_did)
+    assert monitor.has_pending()
+    monitor.fold_pending()
+    assert dump(storage) == first
+    assert not monitor.has_pending()

@@ -20,7 +20,7 @@ from holdfast.app.prepare import PREPARE_FOLDER, prepare_pending
 from holdfast.app.services import Services, open_services
 from holdfast.kernel.errors import HoldfastError
 from holdfast.kernel.ids import new_id
-from holdfast.predictions.compact import compact_endpoint
+from holdfast.predictions.compact import compact_pending
 from holdfast.web.logs import configure_logs
 
 __all__ = ["run"]
@@ -93,8 +93,7 @@ def _prepare(services: Services, owner: str, stop: threading.Event) -> None:
 
 
 def _compact(services: Services, owner: str) -> None:
-    for workspace, endpoint_id in services.predictions.pending_endpoints():
-        compact_endpoint(services.predictions, services.clock, workspace, endpoint_id, owner)
+    compact_pending(services.predictions, services.clock, owner)
 
 
 def _fold(services: Services) -> None:

@@ -84,8 +84,12 @@ class Monitor:
 
     def _is_pending(self, endpoint: Endpoint, now_ms: int) -> bool:
         owner = (endpoint.workspace_id, endpoint.endpoint_id)
-        state, profiles = self._storage.read(
-            lambda tx: (store.load_state(tx, *owner), store.load_profiles(tx, *owner))
+        state, profiles, counted = self._storage.read(
+            lambda tx: (
+                store.load_state(tx, *owner),
+                store.load_profiles(tx, *owner),
+                store.reference_ids(tx, *owner),
+            )
         )
         _, changed = self._predictions.changes_since(*owner, state.cursor)
         if changed:
@@ -94,7 +98,8 @@ class Monitor:
             return False
         profile = profiles.get(main_version(endpoint))
         is_new = profile is None or profile.identity != reference_identity(endpoint)
-        return is_new or state.grain_ms != grain_of(endpoint) or _window_ended(endpoint, state, now_ms)
+        known = {(version, store.profile_id(one)) for version, one in profiles.items()}
+        return is_new or not counted <= known or state.grain_ms != grain_of(endpoint) or _window_ended(endpoint, state, now_ms)
 
     def show(
         self, caller: Caller, endpoint: str, window: str | None = None, limit: int = _MOST_WINDOWS

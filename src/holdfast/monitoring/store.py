@@ -43,6 +43,7 @@ __all__ = [
     "load_state",
     "open_alerts",
     "profile_id",
+    "reference_ids",
     "save_profile",
     "save_state",
 ]
@@ -156,6 +157,12 @@ def list_buckets(tx: Tx, workspace: str, endpoint_id: str) -> list[Bucket]:
     query = select(*_NARROW).where(*_of(_buckets, workspace, endpoint_id))
     rows = tx.execute(query.order_by(_buckets.c.start, _buckets.c.version))
     return [Bucket(**row._mapping) for row in rows]
+
+
+def reference_ids(tx: Tx, workspace: str, endpoint_id: str) -> set[tuple[int, str]]:
+    """(version, id of the profile) that buckets were counted against."""
+    query = select(_buckets.c.version, _buckets.c.reference_id).where(*_of(_buckets, workspace, endpoint_id))
+    return {(row.version, row.reference_id) for row in tx.execute(query.distinct())}
 
 
 def load_bodies(
