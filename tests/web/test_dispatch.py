@@ -106,6 +106,16 @@ def test_an_absurd_content_length_is_413(bodies: Any, length: str) -> None:
     assert bodies.post("/bytes", content=b"x", headers={"Content-Length": length}).status_code == 413
 
 
+def test_a_handler_can_have_the_bytes_behind_its_record(shell: Callable[..., Any]) -> None:
+    http = shell(
+        Route(
+            "POST", "/raw", lambda call: {"raw": call.raw.decode(), "name": call.body.name}, "public", Thing
+        )
+    )
+    sent = b'{ "name" : "a" }'
+    assert http.post("/raw", content=sent, headers=JSON).json() == {"raw": sent.decode(), "name": "a"}
+
+
 def test_an_empty_upload_is_an_empty_file(bodies: Any) -> None:
     assert bodies.put("/upload", content=b"").json()["size"] == 0
 

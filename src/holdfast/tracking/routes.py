@@ -20,7 +20,6 @@ from holdfast.web.files import send_file
 
 __all__ = ["routes"]
 
-_batch = msgspec.json.Decoder(Batch)
 _STEP = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -116,13 +115,7 @@ def _runs(tracking: Tracking) -> list[Route]:
         return tracking.get_run(call.caller, call.path["run_id"])
 
     def batch(call: Call) -> dict[str, Any]:
-        try:
-            decoded = _batch.decode(call.body)
-        except msgspec.ValidationError as error:
-            raise InvalidInput(f"The body does not fit: {error}.") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidInput(f"The body is not valid JSON: {error}.") from None
-        tracking.log_batch(call.caller, call.path["run_id"], decoded, sha256_hex(call.body))
+        tracking.log_batch(call.caller, call.path["run_id"], call.body, sha256_hex(call.raw))
         return {}
 
     def finish(call: Call) -> Run:
@@ -148,7 +141,7 @@ def _runs(tracking: Tracking) -> list[Route]:
         Route("POST", base, create, "tracking:write", CreateRun, "Start a run", result=Run),
         Route("GET", base, listing, "tracking:read", summary="List runs, newest first", result=Items[Run]),
         Route("GET", one, get, "tracking:read", summary="Read a run", result=Run),
-        Route("POST", one + "/batch", batch, "tracking:write", bytes, "Log metrics, params and tags"),
+        Route("POST", one + "/batch", batch, "tracking:write", Batch, "Log metrics, params and tags"),
         Route("POST", one + "/finish", finish, "tracking:write", FinishRun, "End a run", result=Run),
         Route("PUT", one + "/recipe", recipe, "tracking:write", Recipe, "Set a running run's recipe"),
         Route(

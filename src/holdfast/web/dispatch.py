@@ -34,27 +34,32 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
     """The async endpoint of a route."""
     decoder = None if route.body in (None, Upload, bytes) else msgspec.json.Decoder(route.body)
 
+    def body_of(request: Request, raw: bytes) -> Any:
+        if route.body is Upload:
+            return _Blocks(request, route.max_body)
+        if decoder is not None:
+            return _decode(decoder, request, raw)
+        return raw if route.body is bytes else None
+
     async def serve(request: Request) -> Response:
         caller = _caller(request, route, door)
-        if route.body is Upload:
-            body: Any = _Blocks(request, route.max_body)
-        elif route.body is bytes:
-            body = await _read(request, route.max_body)
-        elif decoder is not None:
-            body = _decode(decoder, request, await _read(request, route.max_body))
-        else:
-            body = None
-        call = Call(
-            caller=caller,
-            path=request.path_params,
-            query=dict(request.query_params),
-            headers=request.headers,
-            body=body,
-            url=f"{request.url.scheme}://{request.url.netloc}",
-            raw_query=request.url.query,
-        )
-        answer = await to_thread.run_sync(route.handler, call)
-        return respond(request, answer, door.render)
+        raw = b"" if route.body in (None, Upload) else await _read(request, route.max_body)
+
+        def work() -> Response:
+            """In a thread, so that a large body, answer or page holds up nobody else."""
+            call = Call(
+                caller=caller,
+                path=request.path_params,
+                query=dict(request.query_params),
+                headers=request.headers,
+                body=body_of(request, raw),
+                raw=raw,
+                url=f"{request.url.scheme}://{request.url.netloc}",
+                raw_query=request.url.query,
+            )
+            return respond(request, route.handler(call), door.render)
+
+        return await to_thread.run_sync(work)
 
     return serve
 

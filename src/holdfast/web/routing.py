@@ -27,6 +27,8 @@ class Call(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     body: Any = None
     """A record of the route's `body` type, its bytes, or an iterator of blocks when that is Upload."""
+    raw: bytes = b""
+    """The body as it was sent, unless it is streamed."""
     url: str = ""
     """Scheme, host and port that the client used, without a slash at the end."""
     raw_query: str = ""
