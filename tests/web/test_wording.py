@@ -100,6 +100,6 @@ def test_fields_that_differ_become_lines() -> None:
 
 
 def test_a_unified_diff_becomes_lines() -> None:
-    lines = read_diff("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n same\n")
+    lines = read_diff("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n same\n", 100)
     assert [line.kind for line in lines] == ["at", "at", "at", "del", "add", "same"]
     assert lines[4].text == "new"

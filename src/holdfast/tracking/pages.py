@@ -26,6 +26,7 @@ __all__ = ["RegisteredVersion", "VersionsOf", "pages"]
 _MOST_RUNS = 1000
 _MOST_CHARTS = 12
 _MOST_HEADLINES = 6
+_MOST_DIFF_LINES = 200
 _TEXT_LIMIT = 200_000
 _TAIL = 200
 
@@ -111,6 +112,7 @@ class RunView(msgspec.Struct, frozen=True):
     versions: list[VersionRef]
     command: str
     diff: list[DiffLine]
+    diff_note: str
     log: str
     log_note: str
 
@@ -195,6 +197,8 @@ def _run_view(
     diff = by_path.get(recipe.git_diff_artifact) if recipe and recipe.git_diff_artifact else None
     log = next((file for path, file in by_path.items() if path.endswith(("output.log", "output.txt"))), None)
     output = _read_text(objects, log).splitlines() if log else []
+    changes = _read_text(objects, diff) if diff else ""
+    lines = changes.count("\n")
     return RunView(
         run=run,
         experiment=tracking.get_experiment(caller, run.experiment_id),
@@ -210,7 +214,10 @@ def _run_view(
         models=logged,
         versions=versions,
         command=shlex.join(recipe.command) if recipe else "",
-        diff=read_diff(_read_text(objects, diff)) if diff else [],
+        diff=read_diff(changes, _MOST_DIFF_LINES),
+        diff_note=f"the first {_MOST_DIFF_LINES} of {lines:,} lines; the artifact has them all"
+        if lines > _MOST_DIFF_LINES
+        else "what the code had beyond the commit",
         log="\n".join(output[-_TAIL:]),
         log_note=f"the last {_TAIL} of {len(output):,} lines" if len(output) > _TAIL else "",
     )

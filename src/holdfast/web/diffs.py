@@ -30,7 +30,7 @@ def diff_fields(before: Mapping[str, object], after: Mapping[str, object]) -> li
     return lines
 
 
-def read_diff(text: str, limit: int = 2000) -> list[DiffLine]:
+def read_diff(text: str, limit: int) -> list[DiffLine]:
     """The lines of a unified diff, at most `limit`."""
     kinds = {"+": "add", "-": "del", "@": "at"}
     lines: list[DiffLine] = []
