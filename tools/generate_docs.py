@@ -111,7 +111,8 @@ def errors_page() -> str:
         "one, a hint. The command line prints all of them; the Python client raises the class of",
         "`holdfast.errors`; the HTTP API answers with",
         '`{"error": {"code", "message", "hint", "details", "request_id"}}`. The request id is also in the header',
-        "`X-Request-Id` and in the server's log.\n",
+        "`X-Request-Id` and in the server's log. The inference server follows the Open Inference Protocol:",
+        '`{"error": "the message and the hint", "code", "message", "hint", "details", "request_id"}`.\n',
     ]
     for kind in [*error_classes(), HoldfastError]:
         lines += [

@@ -11,6 +11,7 @@ from holdfast.kernel.errors import (
     HoldfastError,
     IntegrityError,
     InvalidInput,
+    NotFound,
     PayloadTooLarge,
     PolicyRefused,
     error_classes,
@@ -54,6 +55,15 @@ def test_an_unknown_code_is_a_plain_error_with_its_message() -> None:
     back = error_from_wire({"error": {"code": "from_the_future", "message": "No."}}, 418)
     assert type(back) is HoldfastError
     assert back.message == "No."
+
+
+def test_an_error_in_the_inference_protocols_form_is_the_same_error() -> None:
+    error = NotFound("There is no endpoint 'x' here.", hint="There are: y.", details={"name": "x"})
+    back = error_from_wire({"error": str(error), **error.to_wire("req-8")["error"]}, 404)
+    assert type(back) is NotFound
+    assert (back.message, back.hint, back.details, back.request_id) == (
+        error.message, error.hint, error.details, "req-8",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("body", [{}, {"error": "text"}, {"error": None}, {"detail": []}])

@@ -93,8 +93,17 @@ def test_bad_requests_are_refused_by_name(
         "POST", path, body, {"content-type": "application/json", **headers}
     )
     assert found == status
-    assert named in f"{answer['error']['message']} {answer['error'].get('hint', '')}"
-    assert answer["error"]["request_id"] == answered["x-holdfast-request-id"]
+    assert named in answer["error"]
+    assert answer["error"] == f"{answer['message']} {answer.get('hint', '')}".rstrip()
+    assert answer["request_id"] == answered["x-holdfast-request-id"]
+
+
+def test_clients_of_the_protocol_may_leave_the_content_type_out(replica: Replica) -> None:
+    assert replica.request("POST", INFER, infer_body(), {"x-from": "tritonclient"})[0] == 200
+    binary = {"content-type": "application/octet-stream", "inference-header-content-length": "10"}
+    found, _, answer = replica.request("POST", INFER, infer_body(), binary)
+    assert (found, answer["code"]) == (400, "invalid_input")
+    assert "binary_data=False" in answer["error"]
 
 
 def test_a_body_that_ends_early_is_not_an_error_of_the_endpoint(replica: Replica) -> None:

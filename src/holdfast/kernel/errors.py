@@ -153,8 +153,11 @@ def error_classes() -> list[type[HoldfastError]]:
 
 
 def error_from_wire(body: Mapping[str, Any], status: int = 500) -> HoldfastError:
-    """The error that a server's answer stands for; an unknown code becomes a plain HoldfastError."""
-    inner = body.get("error")
+    """The error that a server's answer stands for; an unknown code becomes a plain HoldfastError.
+
+    The inference server's answers have the text alone under `error` and the other parts beside it.
+    """
+    inner = body if isinstance(body.get("error"), str) and "message" in body else body.get("error")
     if not isinstance(inner, Mapping):
         return HoldfastError(f"The server answered {status} without an error body.")
     message, hint = str(inner.get("message", "")), str(inner.get("hint", ""))

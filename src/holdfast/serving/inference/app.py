@@ -146,7 +146,10 @@ class InferenceApp:
         """The answer's body; every failure of a known endpoint is logged as a row without a prediction."""
         request = _Request(endpoint, form, request_id, time.perf_counter())
         try:
-            check_json(headers.get(b"content-type", b"").decode("latin-1"))
+            check_json(
+                headers.get(b"content-type", b"").decode("latin-1"),
+                has_binary_tensors=b"inference-header-content-length" in headers,
+            )
             request.body = await self._body(headers, receive)
             request.started = time.perf_counter()
             model = request.model = endpoint.ready_model(version)
@@ -312,7 +315,9 @@ def _latest(rows: Rows) -> int | None:
 
 
 def _error_answer(error: HoldfastError, request_id: str) -> tuple[int, bytes, list[Any]]:
+    """The protocol's form of an error, `error` as text, with the parts of ours beside it."""
     headers = [_JSON]
     if isinstance(error, Unavailable):
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
-    return error.status, msgspec.json.encode(error.to_wire(request_id), enc_hook=str), headers
+    body = {"error": str(error), **error.to_wire(request_id)["error"]}
+    return error.status, msgspec.json.encode(body, enc_hook=str), headers

@@ -40,10 +40,18 @@ def check_origin(origin: str, netloc: str) -> None:
         )
 
 
-def check_json(media_type: str) -> None:
-    """Raises InvalidInput for a body that does not say that it is JSON."""
+def check_json(media_type: str, *, has_binary_tensors: bool = False) -> None:
+    """Raises InvalidInput for a body that says that it is something else than JSON.
+
+    Clients of the protocol leave the type out; a page can't do that without an Origin (`check_origin`).
+    """
+    if has_binary_tensors:
+        raise InvalidInput(
+            "The request has binary tensors (Inference-Header-Content-Length); this server reads JSON tensors.",
+            hint="Send the data as JSON; tritonclient: set_data_from_numpy(..., binary_data=False).",
+        )
     media = media_type.partition(";")[0].strip().lower()
-    if media != "application/json":
+    if media not in ("", "application/json"):
         raise InvalidInput(
             f"The content type {media[:80]!r} is not application/json.",
             hint="Send JSON with that Content-Type.",
