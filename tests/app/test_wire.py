@@ -103,6 +103,21 @@ def test_a_large_artifact_streams_through(running: Server) -> None:
         path.unlink()
 
 
+def test_uploads_that_stand_still_hold_up_nobody_else(running: Server) -> None:
+    run = running.http.post("/api/v1/runs", json={}).json()["run_id"]
+    request = head("PUT", f"/api/v1/runs/{run}/artifacts/slow", 10) + b"half"
+    stalled = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(60)]
+    try:
+        for connection in stalled:
+            connection.sendall(request)
+        for _ in range(5):
+            assert running.http.get(f"/api/v1/runs/{run}", timeout=10).status_code == 200
+    finally:
+        for connection in stalled:
+            connection.close()
+    assert running.http.put(f"/api/v1/runs/{run}/artifacts/quick", content=b"", timeout=20).status_code == 200
+
+
 def test_the_server_does_not_tell_what_it_is_made_of(running: Server) -> None:
     assert "server" not in running.http.get("/health").headers
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from anyio import from_thread, to_thread
+from anyio import CapacityLimiter, from_thread, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -18,6 +18,9 @@ from holdfast.web.responses import respond
 from holdfast.web.routing import Call, Page, Route, Upload
 
 __all__ = ["Door", "endpoint"]
+
+
+_UPLOADS = 16
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -32,6 +35,8 @@ class Door(msgspec.Struct, frozen=True):
 
 def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
     """The async endpoint of a route."""
+    # An upload that stands still keeps its thread: those of other requests are not for uploads to take.
+    limiter = CapacityLimiter(_UPLOADS) if route.body is Upload else None
     decoder = None if route.body in (None, Upload, bytes) else msgspec.json.Decoder(route.body)
 
     def body_of(request: Request, raw: bytes) -> Any:
@@ -59,7 +64,7 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
             )
             return respond(request, route.handler(call), door.render)
 
-        return await to_thread.run_sync(work)
+        return await to_thread.run_sync(work, limiter=limiter)
 
     return serve
 
