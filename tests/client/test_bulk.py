@@ -78,12 +78,26 @@ def test_a_failed_batch_stops_the_rest(serving, client: Client) -> None:
     assert len(serving.bodies("POST /v2/models/e/infer")) < 20
 
 
+def test_a_refused_row_is_found_in_its_file(serving, plane, client: Client) -> None:
+    serving.on("POST /v2/models/e/infer", (400, {"error": "Row 3 is bad.", "code": "invalid_input",
+                                                 "message": "Row 3 is bad."}))  # fmt: skip
+    with pytest.raises(InvalidInput) as raised:
+        list(predict_all(client, "e", [Rows({"a": [1], "c": ["x"]}, first_row=1001)]))
+    assert raised.value.message == "Row 3 is bad." and "row 1001 of the file" in raised.value.hint
+    wire = {"code": "invalid_input", "message": "Column 'label', row 1: No such class.", "hint": "They are '0'.",
+            "details": {"column": "label", "row": 1, "reason": "No such class."}}  # fmt: skip
+    plane.on("POST /api/v1/endpoints/e/feedback", (400, {"error": wire}))
+    batch = Batch(11, {"key": ["a", "b", "c"], "label": ["1", "", "x"]})
+    with pytest.raises(InvalidInput, match=r"^Row 13 of 'f.csv': No such class\. They are '0'\.$"):
+        feedback_rows(client, "e", batch, _FILE, FileColumns())
+
+
 def test_rows_of_a_file() -> None:
     batch = Batch(
         1, {"a": ["1.5", ""], "c": ["x", "y"], "id": ["7", "8"], "at": ["2013-01-01", "2013-01-02"]}
     )
     rows = rows_of(batch, _ENDPOINT, _FILE, FileColumns(key="id", time="at"))
-    assert rows == Rows({"a": [1.5, None], "c": ["x", "y"]}, ["7", "8"], [1356998400000, 1357084800000])
+    assert rows == Rows({"a": [1.5, None], "c": ["x", "y"]}, ["7", "8"], [1356998400000, 1357084800000], 1)
     assert rows_of(batch, _ENDPOINT, _FILE, FileColumns()).keys is None
 
 

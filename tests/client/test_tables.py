@@ -48,10 +48,22 @@ def test_values_become_what_the_signature_says(kind: str, raw: list, value: list
 
 @pytest.mark.parametrize(
     ("kind", "raw"),
-    [("double", "x"), ("long", "1.5"), ("long", True), ("boolean", "maybe"), ("datetime", "soon")],
+    [
+        ("double", "x"),
+        ("double", "-inf"),
+        ("double", float("inf")),
+        ("long", "1.5"),
+        ("long", "inf"),
+        ("long", True),
+        ("boolean", "maybe"),
+        ("datetime", "soon"),
+    ],
 )
 def test_a_value_that_does_not_fit_is_named(kind: str, raw: object) -> None:
-    with pytest.raises(InvalidInput, match=rf"Row 8 of 'f.csv': c is '{raw}', not a {kind}"):
+    words = {"double": "a finite number", "long": "a whole number", "boolean": "true or false"}
+    with pytest.raises(
+        InvalidInput, match=rf"Row 8 of 'f.csv': c is '{raw}', not {words.get(kind, 'a time')}"
+    ):
         convert(Batch(7, {"c": [None, raw]}), "c", kind, Path("f.csv"))
 
 

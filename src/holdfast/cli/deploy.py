@@ -50,14 +50,18 @@ def deploy(
 
 
 class _Line:
-    """A line on standard error with the state of a deployment, rewritten in place on a terminal."""
+    """A line on standard error with the state of a deployment: rewritten in place on a terminal, else one per state."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._start = time.monotonic()
         self._in_place = sys.stderr.isatty()
+        self._told = ""
 
     def __call__(self, found: Endpoint) -> None:
+        if found.status == self._told and not self._in_place:
+            return
+        self._told = found.status
         text = f"{self._endpoint}: {found.status}, {time.monotonic() - self._start:.0f} s"
         end = found.status == "live"
         click.echo(f"\r\x1b[K{text}" if self._in_place else text, err=True, nl=not self._in_place or end)

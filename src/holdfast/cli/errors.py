@@ -34,7 +34,7 @@ def suggesting(name: str, known: Callable[[], Iterable[str]]) -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        close = difflib.get_close_matches(name, list(known()), n=1, cutoff=0.5)
-        if close and "mean" not in error.hint:
+        close = difflib.get_close_matches(name, list(known()), n=1, cutoff=0.6)
+        if close and close[0] != name and "mean" not in error.hint:
             error.hint = f"Did you mean {close[0]!r}? {error.hint}".rstrip()
         raise

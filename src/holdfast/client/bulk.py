@@ -29,6 +29,8 @@ class Rows(msgspec.Struct, frozen=True):
     columns: dict[str, list[Any]]
     keys: Sequence[str | None] | None = None
     event_times: Sequence[int | None] | None = None
+    first_row: int | None = None
+    """Where in the file the rows begin, counted from 1."""
 
     @property
     def count(self) -> int:
@@ -61,13 +63,21 @@ def predict_all(
             )
             waiting.append((rows, sent))
             if len(waiting) > connections:
-                first, answer = waiting.popleft()
-                yield first, answer.result()
+                yield _answered(*waiting.popleft())
         while waiting:
-            first, answer = waiting.popleft()
-            yield first, answer.result()
+            yield _answered(*waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _answered(rows: Rows, answer: Future[Predictions]) -> tuple[Rows, Predictions]:
+    try:
+        return rows, answer.result()
+    except InvalidInput as error:
+        if rows.first_row is not None and "row" in error.message.lower():
+            began = f"It counts from 0, and row 0 is row {rows.first_row} of the file."
+            error.hint = f"{error.hint} {began}".lstrip()
+        raise
 
 
 def rows_of(batch: Batch, endpoint: Endpoint, path: Path, names: FileColumns) -> Rows:
@@ -86,7 +96,7 @@ def rows_of(batch: Batch, endpoint: Endpoint, path: Path, names: FileColumns) ->
         if asked != default and asked not in batch.columns:
             raise _no_column(asked, batch, path)
     columns = {item["name"]: convert(batch, item["name"], item["type"], path) for item in inputs}
-    return Rows(columns, _keys(batch, names.key), _times(batch, names.time, path))
+    return Rows(columns, _keys(batch, names.key), _times(batch, names.time, path), batch.first_row)
 
 
 def feedback_rows(client: Client, endpoint: str, batch: Batch, path: Path, names: FileColumns) -> int:
@@ -105,13 +115,22 @@ def feedback_rows(client: Client, endpoint: str, batch: Batch, path: Path, names
         return 0
     named = _names(batch, names.prediction_id if by_id else names.key, kept, path)
     times = _times(batch, names.time, path)
-    return client.feedback(
-        endpoint,
-        [labels[row] for row in kept],
-        keys=None if by_id else named,
-        prediction_ids=named if by_id else None,
-        event_times=None if times is None else [times[row] for row in kept],
-    )
+    try:
+        return client.feedback(
+            endpoint,
+            [labels[row] for row in kept],
+            keys=None if by_id else named,
+            prediction_ids=named if by_id else None,
+            event_times=None if times is None else [times[row] for row in kept],
+        )
+    except InvalidInput as error:
+        at = error.details.get("row")
+        if not isinstance(at, int) or not 0 <= at < len(kept):
+            raise
+        raise InvalidInput(
+            f"Row {batch.first_row + kept[at]} of {path.name!r}: {error.details.get('reason', error.message)}",
+            hint=error.hint,
+        ) from error
 
 
 def _names(batch: Batch, column: str, kept: list[int], path: Path) -> list[str]:

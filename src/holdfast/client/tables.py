@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def convert(batch: Batch, column: str, kind: str, path: Path) -> list[Any]:
             values.append(None if is_missing(raw) else parse(raw))
         except (ValueError, TypeError, OverflowError, InvalidInput) as error:
             raise InvalidInput(
-                f"Row {batch.first_row + offset} of {path.name!r}: {column} is {str(raw)[:80]!r}, not a {kind}."
+                f"Row {batch.first_row + offset} of {path.name!r}: {column} is {str(raw)[:80]!r}, not {_WORDS[kind]}."
             ) from error
     return values
 
@@ -101,7 +102,10 @@ def _long(raw: Any) -> int:
 def _double(raw: Any) -> float:
     if isinstance(raw, bool):
         raise ValueError(raw)
-    return float(raw)
+    number = float(raw)
+    if math.isinf(number):
+        raise ValueError(raw)
+    return number
 
 
 def _boolean(raw: Any) -> bool:
@@ -111,6 +115,13 @@ def _boolean(raw: Any) -> bool:
     return text in _TRUE
 
 
+_WORDS: Mapping[str, str] = {
+    "double": "a finite number",
+    "long": "a whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "datetime": "a time",
+}
 _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "double": _double,
     "long": _long,

@@ -70,5 +70,9 @@ def _read_each(column: str, values: Sequence[Any], read: Any) -> list[Any]:
         try:
             found.append(read(value))
         except HoldfastError as error:
-            raise InvalidInput(f"Column {column!r}, row {row}: {error.message}", hint=error.hint) from None
+            raise InvalidInput(
+                f"Column {column!r}, row {row}: {error.message}",
+                hint=error.hint,
+                details={"column": column, "row": row, "reason": error.message},
+            ) from None
     return found
