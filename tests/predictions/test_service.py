@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.audit.service import AuditLog
 from holdfast.kernel.clock import ManualClock
-from holdfast.kernel.errors import Conflict, Forbidden, IntegrityError, InvalidInput, NotFound
+from holdfast.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
 from holdfast.kernel.ids import uuid7
 from holdfast.kernel.principal import Caller
 from holdfast.predictions.records import Deployed, MonitorFields, Reference, SegmentName
@@ -80,6 +80,24 @@ def test_a_reference_file_is_stored_as_an_object(predictions: Predictions, calle
     made = predictions.set_monitor(caller, "watched", fields)
     assert (made.reference.source, made.reference.rows) == ("file", 2)
     assert predictions.objects.exists(made.reference.sha256)
+
+
+def test_settings_that_do_not_fit_the_served_model_are_refused_and_change_nothing(
+    storage: Storage, predictions: Predictions, caller: Caller
+) -> None:
+    inputs = {"inputs": [{"name": "x", "type": "double"}, {"name": "y", "type": "double"}]}
+    deployed = Deployed("flights", 1, "binary", "late", "1", ["0", "1"], inputs, Reference("model"))
+    _, made = storage.write(lambda tx: deploy_endpoint(tx, "default", "f", deployed, NOTHING, "e1", 1))
+    both = {"columns": {"x": [1], "y": [2], "late": [0]}}
+    for fields, named in (
+        (MonitorFields(task="regression"), "'regression' does not fit the endpoint 'f'"),
+        (MonitorFields(reference={"columns": {"x": [1], "late": [0]}}), "lacks the input 'y'"),
+        (MonitorFields(target="delay", reference=both), "no column 'delay'"),
+    ):
+        with pytest.raises(InvalidInput, match=named):
+            predictions.set_monitor(caller, "f", fields)
+    assert predictions.get_endpoint(caller, "f") == made
+    assert predictions.set_monitor(caller, "f", MonitorFields(reference=both)).reference.source == "file"
 
 
 def test_viewers_may_not_set_or_label(predictions: Predictions, make_caller: Callable[..., Caller]) -> None:
@@ -164,7 +182,7 @@ def test_a_segment_must_carry_the_name_it_is_shipped_under(predictions: Predicti
         predictions.accept_segment(caller, SegmentName(endpoint, "local", "b1", 2), data)
     with pytest.raises(InvalidInput, match="boot"):
         predictions.accept_segment(caller, SegmentName(endpoint, "local", "../b1", 1), data)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(InvalidInput, match="no readable header"):
         predictions.accept_segment(caller, SegmentName(endpoint, "local", "b1", 1), b"rubbish")
     unknown = encode_record(SegmentHeader(1, "nobody", "local", "b1", 1, 0))
     with pytest.raises(NotFound, match="nobody"):

@@ -181,6 +181,7 @@ def test_every_change_is_audited(
         (DeployRequest("delays", "flights/7"), NotFound, "no version 7"),
         (DeployRequest("delays", "flights", clock="sun"), InvalidInput, "'sun'"),
         (DeployRequest("delays", "flights", window="9x"), InvalidInput, "'9x'"),
+        (DeployRequest("delays", "flights", task="regression"), InvalidInput, "its task is binary"),
     ],
 )
 def test_a_bad_request_is_refused_by_name_and_changes_nothing(

@@ -11,7 +11,13 @@ from holdfast.kernel.times import parse_window
 from holdfast.predictions.labels import LabelReader, canonical_label
 from holdfast.predictions.records import CLOCKS, TASKS, Deployed, Endpoint, MonitorFields, Reference
 
-__all__ = ["apply_deployment", "apply_fields", "apply_model", "external_endpoint"]
+__all__ = [
+    "apply_deployment",
+    "apply_fields",
+    "apply_model",
+    "check_reference_columns",
+    "external_endpoint",
+]
 
 _DEFAULT_WINDOW = "1d"
 _MOST_TARGET = 500
@@ -84,7 +90,7 @@ def apply_fields(
     if fields.window is not None:
         changes["window"] = parse_window(fields.window).text
     if fields.task is not None:
-        changes["task"] = _one_of("task", fields.task, TASKS)
+        changes["task"] = _check_task(endpoint, _one_of("task", fields.task, TASKS))
     if fields.target is not None:
         if not 1 <= len(fields.target) <= _MOST_TARGET:
             raise InvalidInput(f"The target {fields.target[:40]!r} is not the name of a column.")
@@ -96,6 +102,36 @@ def apply_fields(
     if reference is not None:
         changes["reference"] = reference
     return msgspec.structs.replace(endpoint, **changes)
+
+
+def _check_task(endpoint: Endpoint, task: str) -> str:
+    """The task itself. Raises InvalidInput when the endpoint's classes are not of it."""
+    count = len(endpoint.classes)
+    if count and (task == "regression" or (task == "binary" and count != 2)):
+        raise InvalidInput(
+            f"The task {task!r} does not fit the endpoint {endpoint.name!r}: its model tells {count} classes apart.",
+            hint="Leave the task out: the model says what it is.",
+        )
+    return task
+
+
+def check_reference_columns(endpoint: Endpoint, fields: MonitorFields) -> None:
+    """Raises InvalidInput when a reference lacks inputs of the endpoint's model, or the target given with it."""
+    columns = (fields.reference or {}).get("columns")
+    if not isinstance(columns, dict):
+        return
+    inputs = [item["name"] for item in (endpoint.signature or {}).get("inputs", [])]
+    missing = [name for name in inputs if name not in columns]
+    if missing:
+        raise InvalidInput(
+            f"The reference lacks the input {', '.join(map(repr, missing[:5]))} of {endpoint.name!r}.",
+            hint=f"It has {', '.join(map(repr, list(columns)[:40]))}.",
+        )
+    if fields.target is not None and fields.target not in columns:
+        raise InvalidInput(
+            f"The reference has no column {fields.target[:80]!r}, which is the target.",
+            hint=f"It has {', '.join(map(repr, list(columns)[:40]))}.",
+        )
 
 
 def _one_of(field: str, value: str, known: tuple[str, ...]) -> str:

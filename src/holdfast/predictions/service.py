@@ -10,13 +10,19 @@ import msgspec
 
 from holdfast.audit.service import append
 from holdfast.identity.service import require
-from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
+from holdfast.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.paging import Items, decode_token, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.predictions import store
-from holdfast.predictions.endpoints import apply_deployment, apply_fields, apply_model, external_endpoint
+from holdfast.predictions.endpoints import (
+    apply_deployment,
+    apply_fields,
+    apply_model,
+    check_reference_columns,
+    external_endpoint,
+)
 from holdfast.predictions.feedback import read_feedback
 from holdfast.predictions.labels import LabelReader
 from holdfast.predictions.records import (
@@ -170,6 +176,7 @@ class Predictions:
 
         def fn(tx: Tx) -> Endpoint:
             before = store.find_endpoint(tx, caller.workspace, name)
+            check_reference_columns(before or made, fields)
             after = apply_fields(before or made, fields, reference, caller.time_ms)
             if before is None:
                 store.insert_endpoint(tx, after)
@@ -305,7 +312,10 @@ def _check_segment_name(name: SegmentName, data: bytes) -> None:
     for part, text in (("replica", name.replica), ("boot", name.boot), ("endpoint id", name.endpoint_id)):
         if _PART.fullmatch(text) is None:
             raise InvalidInput(f"{text[:80]!r} is not a {part} of a segment.")
-    header = scan_header(data)
+    try:
+        header = scan_header(data)
+    except IntegrityError as error:  # what was sent is no segment; nothing stored is damaged
+        raise InvalidInput(error.message) from None
     said = SegmentName(header.endpoint_id, header.replica, header.boot, header.seq)
     if said != name or header.format != 1 or name.seq < 1:
         raise InvalidInput(

@@ -240,6 +240,12 @@ class Serving:
 
 def _describe(version: ModelVersion, request: DeployRequest) -> Deployed:
     described = version.description
+    if request.task and described.task and request.task != described.task:
+        raise InvalidInput(
+            f"The task {request.task[:40]!r} does not fit {version.name}/{version.version}: its task is "
+            f"{described.task}.",
+            hint="Leave the task out: the model says what it is.",
+        )
     return Deployed(
         model=version.name,
         version=version.version,
