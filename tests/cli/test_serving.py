@@ -21,6 +21,7 @@ def test_empty_lists_teach(holdfast) -> None:
         ["predict", "nowhere", "rows.csv"],
         ["feedback", "nowhere", "rows.csv"],
         ["monitor", "show", "nowhere"],
+        ["alert", "list", "--endpoint", "nowhere"],
         ["predictions", "show", "nowhere"],
         ["deploy", "nothing@production", "--endpoint", "e"],
     ],

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.kernel.errors import InvalidInput
+from holdfast.kernel.errors import InvalidInput, NotFound
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import DAY_MS
 from holdfast.monitoring.routes import routes
@@ -40,7 +40,8 @@ def test_every_answer_over_http(
     shape = get(base + "/features/{feature:path}", {"at": "2024-01-01"}, name="delays", feature="x")
     assert sum(shape.window) == pytest.approx(1.0)
     assert [alert.id for alert in get("/api/v1/alerts", {"endpoint": "delays", "state": "open"}).items] == [1]
-    assert get("/api/v1/alerts", {"endpoint": "other"}).items == []
+    with pytest.raises(NotFound):
+        get("/api/v1/alerts", {"endpoint": "other"})
     assert get("/api/v1/alerts/{alert_id}", alert_id="1").state == "open"
     for bad in ("x", "-1", "1" * 40, "²"):
         with pytest.raises(InvalidInput):

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from holdfast.kernel.errors import Forbidden, InvalidInput, NotFound
+from holdfast.kernel.paging import encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import DAY_MS
 from holdfast.monitoring.service import Monitor
@@ -147,6 +148,29 @@ def test_alerts_come_in_pages_newest_first(
     assert [alert.id for alert in page.items] == [3, 2]
     rest = monitor.list_alerts(caller, limit=2, page_token=page.next_page_token or "")
     assert [alert.id for alert in rest.items] == [1] and rest.next_page_token is None
+    for token in (encode_token(None), encode_token({"a": 1}), encode_token(2**64), "no"):
+        with pytest.raises(InvalidInput, match="page token"):
+            monitor.list_alerts(caller, page_token=token)
+
+
+def test_alerts_of_an_unknown_endpoint_are_not_found(
+    monitor: Monitor, add_endpoint: AddEndpoint, caller: Caller
+) -> None:
+    add_endpoint(REFERENCE)
+    assert monitor.list_alerts(caller, "delays").items == []
+    with pytest.raises(NotFound, match="'delay'"):
+        monitor.list_alerts(caller, "delay")
+
+
+def test_windows_that_are_not_shown_are_counted(
+    monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, caller: Caller
+) -> None:
+    add_endpoint(REFERENCE)
+    log.add(make_rows(MONDAY, 900, 0.2, span_ms=5 * WEEK_MS))
+    monitor.fold_pending()
+    whole, part = monitor.show(caller, "delays"), monitor.show(caller, "delays", limit=2)
+    assert (len(whole.windows), whole.earlier_windows) == (5, 0)
+    assert (part.windows, part.earlier_windows) == (whole.windows[-2:], 3)
 
 
 def test_a_feature_is_shown_against_its_reference(
@@ -222,6 +246,7 @@ def test_regression_has_its_own_metrics_and_no_alert(
     assert window.metrics["mae"].reference == pytest.approx(1.0)
     assert window.metrics["error"].realised is None and "regression" in window.metrics["error"].reason
     assert "regression" in report.rule.text and report.state == "monitoring"
+    assert report.reference.labelled == 500 and "500 have a prediction" in report.reference.text
 
 
 def test_multiclass_is_judged_by_its_error(

@@ -30,11 +30,13 @@ def monitor() -> None:
 @with_client
 @click.argument("endpoint", metavar="ENDPOINT")
 @click.option("--window", metavar="W", help="Window size: 5min to 12h, 1d, 1w, 1mo ...")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=2_000, show_default=True,
+              help="At most so many windows, the newest.")  # fmt: skip
 @json_option
-def show_monitor(client: Client, endpoint: str, window: str | None, as_json: bool) -> None:
+def show_monitor(client: Client, endpoint: str, window: str | None, limit: int, as_json: bool) -> None:
     """Show an endpoint's windows: rows, labels, performance, drift, alerts."""
     with suggesting(endpoint, lambda: endpoint_names(client)):
-        found = client.monitor(endpoint, window=window)
+        found = client.monitor(endpoint, window=window, limit=limit)
     if as_json:
         print_json(found)
         return
@@ -52,6 +54,8 @@ def show_monitor(client: Client, endpoint: str, window: str | None, as_json: boo
         ("from", "status", "rows", "labelled", *metrics, "drifted", "alerts"), rows,
         empty=f"No windows yet: {endpoint} has logged nothing.",
     )  # fmt: skip
+    if found.get("earlier_windows"):
+        click.echo(f"{found['earlier_windows']:,} earlier windows are not shown; --limit shows more.")
     for item in windows:
         for alert in item["alerts"]:
             click.echo(f"\nAlert {alert['id']}, {alert['state']}: {alert['text']}")

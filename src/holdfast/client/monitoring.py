@@ -54,11 +54,13 @@ class MonitoringVerbs:
         answer = self._api.post(path, {"columns": columns}, dict, repeatable=True)
         return int(answer.get("accepted", 0))
 
-    def monitor(self, endpoint: str, *, window: str | None = None) -> dict[str, Any]:
+    def monitor(
+        self, endpoint: str, *, window: str | None = None, limit: int | None = None
+    ) -> dict[str, Any]:
         """What the monitor knows of an endpoint, window by window (the document of `holdfast monitor show
-        --json`).
+        --json`): the newest `limit` windows, without it 2,000.
         """
-        return self._api.get(f"{_ENDPOINTS}/{segment(endpoint)}/monitor", dict, window=window)
+        return self._api.get(f"{_ENDPOINTS}/{segment(endpoint)}/monitor", dict, window=window, limit=limit)
 
     def set_monitor(
         self,

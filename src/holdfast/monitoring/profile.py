@@ -90,6 +90,11 @@ class Profile(msgspec.Struct, frozen=True):
         return upper_bound(self.errors, self.judged, BOUND_DELTA) + TOLERANCE
 
     @property
+    def compared(self) -> int:
+        """The rows whose truth its metrics were made from."""
+        return self.labelled if self.task == "regression" else self.judged
+
+    @property
     def columns(self) -> list[FeatureProfile]:
         """Every column whose drift is watched: the features, then the prediction."""
         return [*self.features, *([self.prediction] if self.prediction else [])]

@@ -156,6 +156,7 @@ class AlertRule(msgspec.Struct, frozen=True):
 class MonitorReport(msgspec.Struct, frozen=True):
     """What the monitor knows of an endpoint, windows oldest first.
 
+    `earlier_windows` counts those before the first of `windows`, which were not asked for.
     `state` is `no data`, `learning` (its first rows become the reference), `no truth` (drift alone: there is no
     reference error) or `monitoring`; `message` says it in words.
     """
@@ -171,6 +172,7 @@ class MonitorReport(msgspec.Struct, frozen=True):
     reference: ReferenceReport
     rule: AlertRule
     windows: list[WindowReport]
+    earlier_windows: int = 0
 
 
 class InputChange(msgspec.Struct, frozen=True):

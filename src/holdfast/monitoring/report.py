@@ -56,15 +56,15 @@ class Timeline:
         self.counts = {w.start: w for w in count_windows(self.buckets, window, now, self.label_watermark)}
         self.groups = group_by_window(self.buckets, window)
 
-    def starts(self, limit: int) -> list[int]:
-        """The newest `limit` windows, oldest first, those without rows between others included."""
+    def starts(self) -> list[int]:
+        """The windows, oldest first, those without rows between others included unless these are very many."""
         held = list(self.groups)
         if not held:
             return []
         filled = [held[0]]
         while filled[-1] < held[-1] and len(filled) <= _MOST_GAPS:
             filled.append(self.window.next(filled[-1]))
-        return (filled if filled[-1] == held[-1] else held)[-limit:]
+        return filled if filled[-1] == held[-1] else held
 
     def sums(self, starts: Sequence[int], bodies: Mapping[tuple[int, int], bytes]) -> dict[int, WindowSums]:
         """The summed vectors of those of `starts` that hold buckets whose bodies are given."""
@@ -127,9 +127,12 @@ def _mark(alert: Alert) -> AlertMark:
 
 
 def make_report(
-    endpoint: Endpoint, timeline: Timeline, main: int, windows: list[WindowReport]
+    endpoint: Endpoint, timeline: Timeline, main: int, windows: list[WindowReport], earlier: int = 0
 ) -> MonitorReport:
-    """The whole document; `main` is the version whose reference and rule stand at its head."""
+    """The whole document; `main` is the version whose reference and rule stand at its head.
+
+    `earlier` windows stand before those given.
+    """
     profile = timeline.profiles.get(main)
     seen = sum(bucket.rows for bucket in timeline.buckets if bucket.version == main)
     state = state_of(profile, any(bucket.rows for bucket in timeline.buckets))
@@ -145,6 +148,7 @@ def make_report(
         reference=_reference(profile, main, seen),
         rule=_rule(profile),
         windows=windows,
+        earlier_windows=earlier,
     )
 
 
@@ -161,7 +165,9 @@ def _reference(profile: Profile | None, main: int, seen: int) -> ReferenceReport
     text = reference_text(profile, seen)
     if profile is None:
         return ReferenceReport("learning", main or None, 0, 0, {}, text)
-    return ReferenceReport(profile.source, main or None, profile.rows, profile.judged, profile.metrics, text)
+    return ReferenceReport(
+        profile.source, main or None, profile.rows, profile.compared, profile.metrics, text
+    )
 
 
 def _rule(profile: Profile | None) -> AlertRule:

@@ -6,7 +6,7 @@ from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.paging import Items, parse_limit
 from holdfast.kernel.times import parse_time
 from holdfast.monitoring.records import Alert, FeatureShape, MonitorReport, Summary
-from holdfast.monitoring.service import Monitor
+from holdfast.monitoring.service import MOST_WINDOWS, Monitor
 from holdfast.web import Call, Route
 
 __all__ = ["routes"]
@@ -16,7 +16,7 @@ def routes(monitor: Monitor) -> list[Route]:
     """The routes of this room."""
 
     def show(call: Call) -> MonitorReport:
-        limit = parse_limit(call.query.get("limit"), default=400)
+        limit = parse_limit(call.query.get("limit"), default=MOST_WINDOWS, most=10_000)
         return monitor.show(call.caller, call.path["name"], call.query.get("window") or None, limit)
 
     def summary(call: Call) -> Summary:

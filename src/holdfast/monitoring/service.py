@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from holdfast.identity.service import require
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound
-from holdfast.kernel.paging import Items, decode_token, encode_token
+from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import DAY_MS, Window, iso, parse_window
 from holdfast.monitoring import store
@@ -28,9 +28,10 @@ from holdfast.monitoring.wording import state_text
 from holdfast.predictions.records import Endpoint
 from holdfast.storage import Objects, Storage, Tx
 
-__all__ = ["Monitor"]
+__all__ = ["MOST_WINDOWS", "Monitor"]
 
-_MOST_WINDOWS = 400
+MOST_WINDOWS = 2_000
+"""So many of the newest windows are shown when no other number is asked for."""
 _TRAFFIC = 30
 _STATES = ("open", "ended")
 
@@ -99,10 +100,15 @@ class Monitor:
         profile = profiles.get(main_version(endpoint))
         is_new = profile is None or profile.identity != reference_identity(endpoint)
         known = {(version, store.profile_id(one)) for version, one in profiles.items()}
-        return is_new or not counted <= known or state.grain_ms != grain_of(endpoint) or _window_ended(endpoint, state, now_ms)
+        return (
+            is_new
+            or not counted <= known
+            or state.grain_ms != grain_of(endpoint)
+            or _window_ended(endpoint, state, now_ms)
+        )
 
     def show(
-        self, caller: Caller, endpoint: str, window: str | None = None, limit: int = _MOST_WINDOWS
+        self, caller: Caller, endpoint: str, window: str | None = None, limit: int = MOST_WINDOWS
     ) -> MonitorReport:
         """The document of an endpoint with its newest `limit` windows, oldest first.
 
@@ -111,12 +117,14 @@ class Monitor:
         require(caller, "monitoring:read")
         found = self._predictions.get_endpoint(caller, endpoint)
 
-        def fn(tx: Tx) -> tuple[Timeline, list[WindowReport]]:
+        def fn(tx: Tx) -> tuple[Timeline, list[WindowReport], int]:
             timeline = self._timeline(tx, found, window, caller.time_ms)
-            return timeline, self._reports(tx, found, timeline, timeline.starts(limit))
+            starts = timeline.starts()
+            shown = starts[-limit:]
+            return timeline, self._reports(tx, found, timeline, shown), len(starts) - len(shown)
 
-        timeline, windows = self._storage.read(fn)
-        return make_report(found, timeline, main_version(found), windows)
+        timeline, windows, earlier = self._storage.read(fn)
+        return make_report(found, timeline, main_version(found), windows, earlier)
 
     def _timeline(self, tx: Tx, endpoint: Endpoint, window: str | None, now_ms: int) -> Timeline:
         owner = (endpoint.workspace_id, endpoint.endpoint_id)
@@ -183,16 +191,21 @@ class Monitor:
         limit: int = 100,
         page_token: str = "",
     ) -> Items[Alert]:
-        """Alerts, newest first, of one endpoint and in one state (`open`, `ended`) when they are named."""
+        """Alerts, newest first, of one endpoint and in one state (`open`, `ended`) when they are named.
+
+        Raises NotFound for an endpoint that is unknown and has no alerts.
+        """
         require(caller, "monitoring:read")
         if state is not None and state not in _STATES:
             raise InvalidInput(f"The state {state[:40]!r} is not one of {', '.join(_STATES)}.")
-        below = int(decode_token(page_token)) if page_token else None
+        below = decode_number(page_token) if page_token else None
         found = self._storage.read(
             lambda tx: store.list_alerts(
                 tx, caller.workspace, endpoint=endpoint, state=state, below=below, limit=limit + 1
             )
         )
+        if endpoint is not None and not found:  # a deleted endpoint's alerts are listed by its name
+            self._predictions.get_endpoint(caller, endpoint)
         more = len(found) > limit
         return Items(found[:limit], encode_token(found[limit - 1].id) if more else None)
 
@@ -201,7 +214,10 @@ class Monitor:
         require(caller, "monitoring:read")
         found = self._storage.read(lambda tx: store.load_alert(tx, caller.workspace, alert_id))
         if found is None:
-            raise NotFound(f"There is no alert {alert_id} in the workspace {caller.workspace!r}.")
+            raise NotFound(
+                f"There is no alert {alert_id} in the workspace {caller.workspace!r}.",
+                hint="holdfast alert list shows them.",
+            )
         return found
 
 
@@ -234,7 +250,7 @@ def _summary(
     seen = sum(bucket.rows for bucket in timeline.buckets if bucket.version == main)
     state = state_of(profile, rows > 0)
     worst, psi = (None, None) if latest is None else worst_drift(latest)
-    starts = timeline.starts(_TRAFFIC)
+    starts = timeline.starts()[-_TRAFFIC:]
     return Summary(
         endpoint=endpoint.name,
         state=state,

@@ -72,7 +72,7 @@ def reference_text(profile: Profile | None, seen: int) -> str:
             f"those of the {profile.judged:,} rows that the model version carries."
         )
     where = "the model version, which was not fitted on them" if profile.source == "model" else "a file"
-    return f"{profile.rows:,} rows from {where}; {profile.judged:,} have a prediction and its truth."
+    return f"{profile.rows:,} rows from {where}; {profile.compared:,} have a prediction and its truth."
 
 
 def state_text(state: str, profile: Profile | None, seen: int) -> str:
