@@ -6,7 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Settings"]
+__all__ = ["LEVELS", "Settings"]
+
+LEVELS = ("debug", "info", "warning", "error")
+"""How much a process logs; `info` has a line per request."""
 
 
 class Settings(msgspec.Struct, frozen=True):

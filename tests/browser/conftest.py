@@ -44,8 +44,9 @@ class Watched:
             self.problems.append(f"{kind}: {text}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for one module: while Playwright is open, its event loop occupies this thread."""
     path = os.environ.get("HOLDFAST_CHROMIUM") or shutil.which("chromium")
     if path is None:
         pytest.skip("no Chromium: install it (apt-get install chromium) or name it in HOLDFAST_CHROMIUM")
@@ -98,7 +99,7 @@ PAGES = (
 EMPTY_PAGES = ("/", "/experiments", "/models", "/endpoints", "/incidents", "/audit")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visitor(chromium: Browser) -> Iterator[Watched]:
     """One browser profile that goes from page to page, as a person does."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})

@@ -100,7 +100,7 @@ def test_logs_are_json_lines_that_name_the_process(capsys: pytest.CaptureFixture
     root = logging.getLogger()
     before = root.handlers[:], root.level
     try:
-        configure_logs("server", logging.INFO)
+        configure_logs("server", "info")
         logging.getLogger("holdfast.access").info("request", extra={"fields": {"status": 200}})
         try:
             raise ValueError("broken\nin two lines")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.kernel.errors import HoldfastError
-from holdfast.settings import Settings
+from holdfast.settings import LEVELS, Settings
 
 __all__ = ["main"]
 
@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     inference.add_argument("--supervised", action="store_true")
     fold = processes.add_parser("fold", help="one pass over the monitoring buckets, for the worker")
     fold.add_argument("--data", type=Path, required=True)
+    for process in (server, worker, inference, fold):
+        process.add_argument("--log-level", choices=LEVELS, default="warning")
     return parser
 
 

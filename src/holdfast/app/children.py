@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -28,7 +27,6 @@ class Children:
     def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
         self._commands = commands
         self._stopping = threading.Event()
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -39,11 +37,8 @@ class Children:
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """End every child: SIGTERM, and after 15 s SIGKILL."""
+        """End every child: SIGTERM, and after 15 s SIGKILL. Returns when all are gone."""
         self._stopping.set()
-        for process in list(self._processes.values()):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
         for thread in self._threads:
             thread.join(_GRACE_S + 1)
 
@@ -52,12 +47,8 @@ class Children:
         while not self._stopping.is_set():
             started = time.monotonic()
             process = self._spawn(name)
-            self._processes[name] = process
-            while process.poll() is None and not self._stopping.is_set():
-                try:
-                    process.wait(0.2)
-                except subprocess.TimeoutExpired:
-                    continue
+            while process.poll() is None and not self._stopping.wait(0.1):
+                continue
             if self._stopping.is_set():
                 self._end(process)
                 return
@@ -75,6 +66,7 @@ class Children:
 
     @staticmethod
     def _end(process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
         try:
             process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -119,7 +119,7 @@ def _operations(c: Composition, declared: list[Route]) -> list[Route]:
             c.storage.read(
                 lambda tx: tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
             )
-        except sqlite3.Error as error:
+        except SQLAlchemyError as error:
             raise Unavailable(f"The database can't be read: {error}.") from error
         if not c.objects.root.is_dir():
             raise Unavailable(f"The object folder {c.objects.root} is missing.")

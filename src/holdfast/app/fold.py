@@ -12,7 +12,7 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Fold everything that changed, raise alerts, and end."""
-    configure_logs("fold")
+    configure_logs("fold", options.log_level)
     services = open_services(options.data.absolute())
     try:
         services.monitor.fold_pending()

@@ -12,7 +12,7 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Serve the workspace's endpoints until SIGTERM, or until the server that started it is gone."""
-    configure_logs("inference")
+    configure_logs("inference", options.log_level)
     return main(
         host=options.host,
         port=options.port,

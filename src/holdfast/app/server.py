@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -31,6 +30,7 @@ from holdfast.web.logs import configure_logs
 __all__ = ["run"]
 
 _GRACEFUL_S = 8
+_HIGHEST_PORT = 65_535
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,20 +41,25 @@ def run(options: argparse.Namespace) -> int:
             f"The address {settings.host!r} reaches beyond this machine; in open mode everyone there could write.",
             hint="Bind to loopback: --host 127.0.0.1",
         )
-    configure_logs("server", logging.WARNING)
+    if settings.inference and settings.inference_port > _HIGHEST_PORT:
+        raise InvalidInput(
+            f"The port {settings.port} leaves none for the inference server, which takes the next one.",
+            hint=f"Give a port up to {_HIGHEST_PORT - 1}, or --no-inference.",
+        )
+    configure_logs("server", options.log_level)
     with hold_folder(settings.data) as data:
         settings = msgspec.structs.replace(settings, data=data)
         migrate(settings.database)
         listener = _listen(settings.host, settings.port)
         if settings.inference:
             _listen(settings.host, settings.inference_port).close()
-        _serve(settings, listener)
+        _serve(settings, listener, options.log_level)
     return 0
 
 
-def _serve(settings: Settings, listener: socket.socket) -> None:
+def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
     composition = Composition(settings)
-    children = Children(_commands(settings))
+    children = Children(_commands(settings, log_level))
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
@@ -123,7 +128,7 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _commands(settings: Settings) -> dict[str, list[str]]:
+def _commands(settings: Settings, log_level: str) -> dict[str, list[str]]:
     commands: dict[str, list[str]] = {}
     if settings.worker:
         commands["worker"] = ["worker", "--data", str(settings.data)]
@@ -139,7 +144,7 @@ def _commands(settings: Settings) -> dict[str, list[str]]:
             "--data",
             str(settings.data / "inference"),
         ]
-    return commands
+    return {name: [*command, "--log-level", log_level] for name, command in commands.items()}
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -34,7 +34,7 @@ _LEFTOVER_S = 86_400.0
 
 def run(options: argparse.Namespace) -> int:
     """Work until SIGTERM, or until the server that started it is gone."""
-    configure_logs("worker")
+    configure_logs("worker", options.log_level)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())

@@ -11,11 +11,19 @@ from collections.abc import Sequence
 import click
 
 from holdfast.kernel.errors import Unavailable
+from holdfast.settings import LEVELS
 
 __all__ = ["require_extra", "serve", "server", "worker"]
 
 _NEEDED = ("starlette", "uvicorn", "sqlalchemy", "polars", "deltalake", "onnxruntime")
 
+_log_level = click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="warning",
+    show_default=True,
+    help="What goes to standard error, as JSON lines; info has one per request.",
+)
 _data = click.option("--data", metavar="DIR", default="holdfast-data", show_default=True, help="Data folder.")
 
 
@@ -27,18 +35,20 @@ _data = click.option("--data", metavar="DIR", default="holdfast-data", show_defa
 @_data
 @click.option("--no-worker", is_flag=True, help="Do not start the background worker.")
 @click.option("--no-inference", is_flag=True, help="Do not start the inference server (port + 1).")
-def server(host: str, port: int, data: str, no_worker: bool, no_inference: bool) -> None:
+@_log_level
+def server(host: str, port: int, data: str, no_worker: bool, no_inference: bool, log_level: str) -> None:
     """Start holdfast: web pages, API, worker and inference server."""
-    arguments = ["server", "--host", host, "--port", str(port), "--data", data]
+    arguments = ["server", "--host", host, "--port", str(port), "--data", data, "--log-level", log_level]
     arguments += ["--no-worker"] * no_worker + ["--no-inference"] * no_inference
     _start(arguments)
 
 
 @click.command()
 @_data
-def worker(data: str) -> None:
+@_log_level
+def worker(data: str, log_level: str) -> None:
     """Start a background worker on a server's data folder."""
-    _start(["worker", "--data", data])
+    _start(["worker", "--data", data, "--log-level", log_level])
 
 
 @click.command()
@@ -50,9 +60,11 @@ def worker(data: str) -> None:
               show_default=True, help="The control plane to serve for (or HOLDFAST_URL).")  # fmt: skip
 @click.option("--data", metavar="DIR", default="holdfast-data/inference", show_default=True,
               help="Folder for models and the log on their way.")  # fmt: skip
-def serve(host: str, port: int, url: str, data: str) -> None:
+@_log_level
+def serve(host: str, port: int, url: str, data: str, log_level: str) -> None:
     """Start an inference server for a control plane."""
-    _start(["inference", "--host", host, "--port", str(port), "--server", url, "--data", data])
+    arguments = ["inference", "--host", host, "--port", str(port), "--server", url, "--data", data]
+    _start([*arguments, "--log-level", log_level])
 
 
 def require_extra(names: Sequence[str], extra: str, command: str) -> None:

@@ -25,8 +25,8 @@ class _JsonLines(logging.Formatter):
         return json.dumps(fields, default=str)
 
 
-def configure_logs(process: str, level: int = logging.WARNING) -> None:
-    """Send this process's logs to standard error as JSON lines that name the process."""
+def configure_logs(process: str, level: str) -> None:
+    """Send this process's logs from `level` (`settings.LEVELS`) up to standard error, as JSON lines that name it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
 
@@ -37,4 +37,4 @@ def configure_logs(process: str, level: int = logging.WARNING) -> None:
     handler.addFilter(name_process)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(level.upper())
