@@ -17,6 +17,7 @@ import pytest
 from holdfast.app.__main__ import main
 from holdfast.storage.migrate import migrate
 from holdfast.version import __version__
+from tests.app.conftest import free_port
 
 if TYPE_CHECKING:
     from tests.app.conftest import Server
@@ -108,10 +109,20 @@ def test_a_port_in_use_is_named(start: Start) -> None:
 
 
 def test_the_inference_servers_port_in_use_is_named(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        told = start("--no-worker", port=port - 1, children=True).refusal()
-    assert f"port {port}" in told
+    while True:
+        port = free_port()
+        try:
+            taken = socket.create_server(("127.0.0.1", port + 1))
+            break
+        except OSError:
+            continue  # the next port is somebody else's: try another pair
+    with taken:
+        told = start("--no-worker", port=port, children=True).refusal()
+    assert f"port {port + 1}" in told
+
+
+def test_a_port_without_a_successor_is_refused(start: Start) -> None:
+    assert "65535" in start("--no-worker", port=65535, children=True).refusal()
 
 
 @pytest.mark.parametrize("port", ["0", "-1", "65536", "http", ""])
