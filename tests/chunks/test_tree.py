@@ -65,6 +65,8 @@ def test_a_file_without_digest_or_size_is_refused(file: TreeFile) -> None:
         "données/é.csv",
         "日本/語",
         "C:/x",
+        "100%",
+        "50%20of",
         "a" * 1024,
     ],
 )
@@ -76,7 +78,8 @@ def test_paths_that_a_tree_may_hold(path: str) -> None:
     "path",
     ["", "/", "/etc/passwd", "//a", ".", "..", "../a", "a/..", "a/../b", "a/./b", "./a", "a//b", "a/",
      "..\\a", "a\\b", "\\\\host\\share", "a\x00b", "a\nb", "a\x7f", "a\x85b", "a/\x1b[31m",
-     "e\u0301", "\u212b", "\ud800", "é" * 513],
+     "e\u0301", "\u212b", "\ud800", "é" * 513, "%2e%2e/x", "a%2F..%2fb", "%2Fetc/passwd", "a%5cb", "a%00b",
+     "%252e%252e%252fx"],
 )  # fmt: skip
 def test_paths_that_a_tree_refuses(path: str) -> None:
     with pytest.raises(InvalidInput, match="path"):

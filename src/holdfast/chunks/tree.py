@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 import msgspec
 
@@ -28,7 +29,8 @@ def check_path(path: str) -> str:
     """The path itself when a tree may hold it.
 
     Raises InvalidInput for an absolute path, an empty, `.` or `..` part, a backslash, a control character,
-    text that is not NFC, or more than 1,024 bytes of UTF-8.
+    text that is not NFC, or more than 1,024 bytes of UTF-8; also for percent-encoded text that would be such a path
+    to a program that decodes it once more.
     """
     shown = repr(path[:120])
     if not path or path.startswith("/") or "\\" in path:
@@ -41,6 +43,11 @@ def check_path(path: str) -> str:
         raise InvalidInput(f"The path {shown} is not in Unicode normal form NFC.")
     if len(path.encode()) > _MAX_PATH_BYTES:
         raise InvalidInput(f"The path {shown}… is longer than {_MAX_PATH_BYTES} bytes.")
+    if "%" in path and (decoded := unquote(path)) != path:
+        try:
+            check_path(decoded)
+        except InvalidInput as error:
+            raise InvalidInput(f"The path {shown} is percent-encoded twice. {error.message}") from None
     return path
 
 
