@@ -219,6 +219,19 @@ def test_a_model_of_a_missing_module_says_what_to_do(table: pd.DataFrame, prepar
     assert "environment lock" in hint and "Traceback" in prepared.message
 
 
+def test_a_model_that_refuses_its_reference_is_quoted(table: pd.DataFrame, prepare: Prepare) -> None:
+    files = write_model(fitted(table, GradientBoostingClassifier()), reference=table, target="late")
+    columns = json.loads(gzip.decompress(files["reference.json.gz"]))["columns"]
+    columns["wind"] = [1e300] * len(columns["wind"])  # beyond what the trees' float32 can hold
+    broken = gzip.compress(json.dumps({"columns": columns}).encode())
+    prepared = prepare({**files, "reference.json.gz": broken})
+    first = prepared.message.splitlines()[0]
+    assert prepared.status == "failed"
+    assert first.startswith(
+        "The model does not score the reference rows: ValueError: Input X contains infinity"
+    )
+
+
 def test_a_reference_without_a_column_says_so(table: pd.DataFrame, prepare: Prepare) -> None:
     files = write_model(fitted(table, GradientBoostingClassifier()), reference=table, target="late")
     reference = {"columns": {"hour": [1], "carrier": ["UA"], "late": [0]}}

@@ -78,12 +78,14 @@ def test_a_version_that_can_not_be_prepared_fails_its_deployment_and_is_refused_
 ) -> None:
     version = register()
     serving.deploy(caller, DeployRequest("delays", "flights"))
-    prepare(version, "failed", "The pickle does not load.")
+    message = "The pickle does not load.\nInstall x.\n\nTraceback (most recent call last): ..."
+    prepare(version, "failed", message)
     serving.activate_prepared(NOW)
     endpoint = predictions.get_endpoint(caller, "delays")
-    assert (endpoint.status, endpoint.message) == ("failed", "The pickle does not load.")
-    with pytest.raises(Conflict, match="does not load"):
+    assert (endpoint.status, endpoint.message) == ("failed", message)
+    with pytest.raises(Conflict, match="does not load") as refused:
         serving.deploy(caller, DeployRequest("delays", "flights"))
+    assert "Traceback" not in refused.value.message and "model show flights/1" in refused.value.hint
 
 
 def test_redeploying_replaces_and_counts_generations_up(

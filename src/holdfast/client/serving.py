@@ -68,9 +68,11 @@ class ServingVerbs:
             if found.status == "live" and found.live_version == found.version:
                 return found
             if found.status == "failed":
+                why = found.message.partition("\n\n")[0]  # a traceback may follow
                 raise Conflict(
-                    f"{found.model} version {found.version} cannot be served at {endpoint!r}: {found.message}",
-                    hint="Repair the model and deploy another version; the one before keeps answering.",
+                    f"{found.model} version {found.version} cannot be served at {endpoint!r}: {why}",
+                    hint="Repair the model and deploy another version; the one before keeps answering. All that is "
+                    f"known: holdfast model show {found.model}/{found.version}",
                 )
             if time.monotonic() > end:
                 raise Unavailable(

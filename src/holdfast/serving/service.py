@@ -67,8 +67,11 @@ class Serving:
         require(caller, "serving:write")
         version = self._registry.resolve_version(caller, request.model)
         if version.status == "failed":
+            reference = f"{version.name}/{version.version}"
+            why = version.message.partition("\n\n")[0]  # a traceback may follow
             raise Conflict(
-                f"The model version {version.name}/{version.version} can't be served: {version.message}"
+                f"The model version {reference} can't be served: {why}",
+                hint=f"All that is known: holdfast model show {reference}. Repair the model and log it again.",
             )
         fields = MonitorFields(request.clock, request.window, request.task, request.target)
         described = _describe(version, request)

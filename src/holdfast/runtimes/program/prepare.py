@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .convert import conversions, open_session
-from .model import Answer, Model, plain
+from .model import Answer, Model, Refusal, plain
 from .parity import ATOL, RTOL, Converted, Verdict, compare, probe
 
 __all__ = ["main"]
@@ -37,7 +37,8 @@ def main(arguments: list[Path]) -> int:
         columns = None if reference is None else _features(model, reference)
         answer = None if columns is None else model.predict(columns)
     except Exception as error:
-        text = "".join(traceback.format_exception_only(type(error), error)).strip()
+        said = "".join(traceback.format_exception_only(type(error), error)).strip()
+        text = str(error) if isinstance(error, Refusal) else said
         failed = {"stage": stage, "error": text[-2000:], "traceback": traceback.format_exc()[-8000:]}
         (out / "failed.json").write_text(json.dumps(failed), encoding="utf-8")
         return 3
