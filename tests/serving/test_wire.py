@@ -23,8 +23,12 @@ def tensor(name: str, data: Any, datatype: str = "FP64", shape: list[int] | None
     return {"name": name, "datatype": datatype, "shape": shape or [len(data)], "data": data}
 
 
+def v2_request(*tensors: dict[str, Any], **body: Any) -> v2.InferRequest:
+    return v2.decode(json.dumps({"inputs": list(tensors), **body}).encode())
+
+
 def v2_rows(signature: Signature, *tensors: dict[str, Any], **body: Any) -> Rows:
-    return v2.Reader(signature).read(json.dumps({"inputs": list(tensors), **body}).encode())[0]
+    return v2.read_rows(v2_request(*tensors, **body), signature)
 
 
 X, CITY = tensor("x", [1.5, None]), tensor("city", ["Wien", None], "BYTES")
@@ -105,7 +109,7 @@ def test_v2_names_what_is_wrong(
 )
 def test_v2_bodies_that_are_no_requests_are_refused(body: bytes, named: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        v2.Reader(MIXED).read(body)
+        v2.read_rows(v2.decode(body), MIXED)
     assert any(part in str(caught.value) for part in named.split("|"))
 
 
@@ -116,7 +120,7 @@ def test_a_wrong_value_is_named_by_column_row_and_value() -> None:
 
 
 def test_v2_answers_label_and_probabilities_with_the_prediction_id() -> None:
-    _, request = v2.Reader(MIXED).read(json.dumps({"id": "mine", "inputs": [X]}).encode())
+    request = v2.decode(json.dumps({"id": "mine", "inputs": [X]}).encode())
     body = v2.encode(
         request, BINARY, Outputs([1], [[0.25, 0.75]]), endpoint="f", version="3", request_id="RID"
     )
@@ -134,7 +138,7 @@ def test_v2_answers_label_and_probabilities_with_the_prediction_id() -> None:
 
 def test_v2_answers_a_batch_with_all_ids_and_only_the_outputs_asked_for() -> None:
     outputs = Outputs([1, 0], [[0.25, 0.75], [0.5, 0.5]])
-    _, request = v2.Reader(MIXED).read(json.dumps({"inputs": [X]}).encode())
+    request = v2.decode(json.dumps({"inputs": [X]}).encode())
     body = json.loads(v2.encode(request, BINARY, outputs, endpoint="f", version="3", request_id="R"))
     assert body["outputs"][2] == {
         "name": "holdfast_prediction_id",
@@ -142,10 +146,10 @@ def test_v2_answers_a_batch_with_all_ids_and_only_the_outputs_asked_for() -> Non
         "shape": [2],
         "data": ["R.0", "R.1"],
     }
-    _, wanted = v2.Reader(MIXED).read(json.dumps({"inputs": [X], "outputs": [{"name": "label"}]}).encode())
+    wanted = v2.decode(json.dumps({"inputs": [X], "outputs": [{"name": "label"}]}).encode())
     body = json.loads(v2.encode(wanted, BINARY, outputs, endpoint="f", version="3", request_id="R"))
     assert [output["name"] for output in body["outputs"]] == ["label"]
-    _, odd = v2.Reader(MIXED).read(json.dumps({"inputs": [X], "outputs": [{"name": "odds"}]}).encode())
+    odd = v2.decode(json.dumps({"inputs": [X], "outputs": [{"name": "odds"}]}).encode())
     with pytest.raises(InvalidInput, match="'odds'"):
         v2.encode(odd, BINARY, outputs, endpoint="f", version="3", request_id="R")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast.kernel.errors import InvalidInput
@@ -42,8 +42,15 @@ class OnnxRuntime:
             return Outputs([], [] if len(self._outputs) == 2 else None)
         for name in self._never_missing:
             _refuse_missing(name, columns[name])
+        return self._run(lambda: self._feed(columns))
+
+    def predict_rows(self, rows: Sequence[Sequence[Any]]) -> Outputs:
+        """The outputs for rows that `validation.RowCheck` has given, at least one. Called by one thread alone."""
+        return self._run(lambda: self._feed.rows(rows))
+
+    def _run(self, feed: Callable[[], dict[str, Any]]) -> Outputs:
         try:
-            given = self._session.run(self._outputs, self._feed(columns))
+            given = self._session.run(self._outputs, feed())
         except Exception as error:  # noqa: BLE001  onnxruntime's classes share no base
             raise InvalidInput(f"The model refuses the rows: {' '.join(str(error).split())[:300]}") from None
         labels: list[Scalar] = given[0].reshape(-1).tolist()

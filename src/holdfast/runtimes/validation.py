@@ -11,11 +11,13 @@ from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.times import parse_time
 from holdfast.runtimes.records import Column, InputType, Signature
 
-__all__ = ["check_columns", "check_rows"]
+__all__ = ["RowCheck", "check_columns", "check_rows"]
 
 _NAN = math.nan
 _LONG = 2**63
 _SHOWN = 5
+_MOST_PLANS = 256
+_Plan = list[tuple[int, Callable[[Any], Any]]]
 
 
 def check_columns(signature: Signature, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
@@ -45,6 +47,53 @@ def check_rows(signature: Signature, rows: Sequence[Mapping[str, Any]]) -> dict[
         if row.keys() != set(names):
             _check_names(signature, row)
     return check_columns(signature, {name: [row[name] for row in rows] for name in names})
+
+
+class RowCheck:
+    """Checks single rows that came as JSON, in which no number is infinite.
+
+    A row's types decide at once whether it fits and which of its values to convert, so that is worked out once per
+    combination of types.
+    """
+
+    def __init__(self, signature: Signature, never_missing: Sequence[str] = ()) -> None:
+        """never_missing: columns in which a missing value is refused."""
+        self._columns = [(column.type, column.name in never_missing) for column in signature.inputs]
+        self._plans: dict[tuple[type, ...], _Plan | None] = {}
+
+    def check(self, values: list[Any]) -> list[Any] | None:
+        """The row, given in the order of the signature, as `check_columns` would give it.
+
+        None for a row that `check_columns` has to convert or to refuse.
+        """
+        types = tuple(map(type, values))
+        try:
+            plan = self._plans[types]
+        except KeyError:
+            plan = self._plan(types)
+            if len(self._plans) < _MOST_PLANS:
+                self._plans[types] = plan
+        if not plan:
+            return values if plan is not None else None
+        values = values.copy()
+        try:
+            for at, convert in plan:
+                values[at] = convert(values[at])
+        except (ValueError, OverflowError):
+            return None
+        return values
+
+    def _plan(self, types: tuple[type, ...]) -> _Plan | None:
+        if len(types) != len(self._columns):
+            return None
+        plan: _Plan = []
+        for at, (given, (wanted, is_never_missing)) in enumerate(zip(types, self._columns, strict=True)):
+            convert = _CONVERSIONS.get((wanted, given))
+            if convert is None or (given is type(None) and is_never_missing):
+                return None
+            if convert is not _keep:
+                plan.append((at, convert))
+        return plan
 
 
 def _check_names(signature: Signature, given: Mapping[str, Any]) -> None:
@@ -146,6 +195,22 @@ _TYPES: dict[InputType, tuple[Callable[[set[type], Sequence[Any]], bool], Callab
     "string": (lambda types, values: types <= {str, type(None)}, _string),
     "boolean": (lambda types, values: types == {bool}, _boolean),
     "datetime": (lambda types, values: False, _datetime),
+}
+
+
+def _keep(value: Any) -> Any:
+    return value
+
+
+# What a value of a Python type needs to be one of a signature's type; other pairs are refused or rare.
+_CONVERSIONS: dict[tuple[InputType, type], Callable[[Any], Any]] = {
+    ("double", float): _keep,
+    ("double", int): float,
+    ("double", type(None)): lambda value: _NAN,
+    ("long", int): _long,
+    ("string", str): _keep,
+    ("string", type(None)): _keep,
+    ("boolean", bool): _keep,
 }
 _WORDS: dict[InputType, str] = {
     "double": "finite numbers",

@@ -1,12 +1,10 @@
 """The inference server's ASGI application: a bare callable, since each layer costs as much as a prediction.
 
-One request: find the endpoint by path, read the body, decode, check, predict, append to the log, answer. Small
-requests to a model in this process run on the event loop; everything else in a thread.
+One request: find the endpoint by path, read the body, let `predict` answer.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -15,16 +13,13 @@ from urllib.parse import unquote
 
 import msgspec
 
-from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound, PayloadTooLarge, Unavailable
 from holdfast.kernel.ids import uuid7
-from holdfast.predictions.segments import Batch, Failure
-from holdfast.serving.inference import invocations, v2
+from holdfast.serving.inference import v2
 from holdfast.serving.inference.endpoints import Endpoint, Endpoints
 from holdfast.serving.inference.guard import check_host, check_json, check_origin
 from holdfast.serving.inference.metrics import expose
-from holdfast.serving.inference.model import Model
-from holdfast.serving.inference.rows import Rows
+from holdfast.serving.inference.predict import Predictor, Request
 
 __all__ = ["InferenceApp"]
 
@@ -34,8 +29,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Gauges = Callable[[], list[tuple[str, str, float]]]
 
 _log = logging.getLogger("holdfast.inference")
-_SMALL_BODY = 32 * 1024
-_MOST_REASON = 300
 _MOST_HOSTS = 64
 _REQUEST_ID = b"x-holdfast-request-id"
 _JSON = (b"content-type", b"application/json")
@@ -45,28 +38,15 @@ class _Disconnected(Exception):
     """The client went away before its body was complete; nobody waits for an answer."""
 
 
-class _Request(msgspec.Struct):
-    """An inference request on its way; model, body and rows come in turn. `form` is `v2` or `invocations`."""
-
-    endpoint: Endpoint
-    form: str
-    request_id: str
-    started: float
-    model: Model | None = None
-    body: bytes = b""
-    rows: Rows | None = None
-
-
 class InferenceApp:
     """Routes, limits and the path of a prediction. `gauges` gives the process's own figures for /metrics."""
 
-    def __init__(self, endpoints: Endpoints, clock: Clock, body_bytes: int, gauges: Gauges) -> None:
+    def __init__(self, endpoints: Endpoints, predictor: Predictor, body_bytes: int, gauges: Gauges) -> None:
         self._endpoints = endpoints
-        self._clock = clock
+        self._predictor = predictor
         self._body_bytes = body_bytes
         self._gauges = gauges
         self._known_hosts: set[str] = set()
-        self.log_failures = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,7 +74,8 @@ class InferenceApp:
             if origin is not None:
                 check_origin(origin.decode("latin-1"), netloc)
             endpoint, version, form = self._infer_target(scope["path"])
-            return 200, await self._infer(endpoint, version, form, headers, receive, request_id), [_JSON]
+            request = Request(endpoint, version, form, request_id, time.perf_counter())
+            return 200, await self._infer(request, headers, receive), [_JSON]
         if scope["method"] not in ("GET", "HEAD"):
             raise InvalidInput(
                 f"The method {scope['method'][:20]!r} is not used here.", hint="Use GET or POST."
@@ -134,17 +115,8 @@ class InferenceApp:
             )
         return found
 
-    async def _infer(
-        self,
-        endpoint: Endpoint,
-        version: str | None,
-        form: str,
-        headers: Mapping[bytes, bytes],
-        receive: Receive,
-        request_id: str,
-    ) -> bytes:
+    async def _infer(self, request: Request, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The answer's body; every failure of a known endpoint is logged as a row without a prediction."""
-        request = _Request(endpoint, form, request_id, time.perf_counter())
         try:
             check_json(
                 headers.get(b"content-type", b"").decode("latin-1"),
@@ -152,50 +124,17 @@ class InferenceApp:
             )
             request.body = await self._body(headers, receive)
             request.started = time.perf_counter()
-            model = request.model = endpoint.ready_model(version)
-            model.busy += 1
-            try:
-                rows, batch, answer = await self._predict(request, model)
-                endpoint.writer.append(batch, batch.logged_at, model.schema)
-            finally:
-                self._endpoints.release(model)
+            return await self._predictor.answer(request)
         except HoldfastError as error:
-            self._record_failure(request, error)
+            self._predictor.record_failure(request, error)
             raise
         except _Disconnected:
             raise
         except Exception as error:
-            _log.exception("inference failed", extra={"fields": {"request_id": request_id}})
+            _log.exception("inference failed", extra={"fields": {"request_id": request.request_id}})
             failure = HoldfastError("The prediction failed for a reason that is in the server's log.")
-            self._record_failure(request, failure)
+            self._predictor.record_failure(request, failure)
             raise failure from error
-        latest = _latest(rows)
-        if latest is not None:
-            endpoint.last_event_time = max(latest, endpoint.last_event_time or latest)
-        endpoint.figures.observe(200, rows.count, time.perf_counter() - request.started)
-        return answer
-
-    async def _predict(self, request: _Request, model: Model) -> tuple[Rows, Batch, bytes]:
-        if model.is_inline and len(request.body) <= _SMALL_BODY:
-            return self._compute(request, model)
-        return await asyncio.get_running_loop().run_in_executor(None, self._compute, request, model)
-
-    def _compute(self, request: _Request, model: Model) -> tuple[Rows, Batch, bytes]:
-        """Decode, check, predict and encode: the rows, their log record, the answer. In the loop or in a thread."""
-        name, request_id = request.endpoint.desired.name, request.request_id
-        if request.form == "v2":
-            rows, asked = model.reader.read(request.body)
-            request.rows = rows
-            outputs, columns = model.predict(rows)
-            answer = v2.encode(
-                asked, model.deployable, outputs, endpoint=name, version=model.version, request_id=request_id
-            )
-        else:
-            rows = request.rows = invocations.decode(request.body, model.deployable.signature)
-            outputs, columns = model.predict(rows)
-            answer = invocations.encode(outputs)
-        batch = model.record(rows, columns, outputs, request_id, request.started, self._clock.now_ms())
-        return rows, batch, answer
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         stated = headers.get(b"content-length", b"0")
@@ -224,40 +163,6 @@ class InferenceApp:
             f"The body is larger than the limit of {self._body_bytes} bytes.",
             hint="Send fewer rows per request.",
         )
-
-    def _record_failure(self, request: _Request, error: HoldfastError) -> None:
-        """Log a request that got no prediction."""
-        endpoint, now_ms = request.endpoint, self._clock.now_ms()
-        seconds = time.perf_counter() - request.started
-        endpoint.figures.observe(error.status, 0, seconds)
-        event_time = self._failure_time(endpoint, request.rows, now_ms)
-        if event_time is None:
-            return
-        failure = Failure(
-            request_id=request.request_id,
-            logged_at=now_ms,
-            latency_us=int(seconds * 1e6),
-            status=error.status,
-            version=None if request.model is None else request.model.desired.version,
-            event_time=event_time,
-            reason=str(error)[:_MOST_REASON],
-        )
-        try:
-            endpoint.writer.append(failure, now_ms)
-        except Unavailable:
-            self.log_failures += 1
-            _log.exception(
-                "a failed request could not be logged", extra={"fields": {"request_id": request.request_id}}
-            )
-
-    @staticmethod
-    def _failure_time(endpoint: Endpoint, rows: Rows | None, now_ms: int) -> int | None:
-        """The event time of a failed request, which must never move an event clock forward; None: it has no place."""
-        asked = None if rows is None else _latest(rows)
-        if endpoint.desired.clock != "event":
-            return now_ms if asked is None else asked
-        seen = endpoint.last_event_time
-        return seen if asked is None or seen is None else min(asked, seen)
 
     # Reading
 
@@ -303,15 +208,6 @@ class InferenceApp:
         return expose(
             figures, self._gauges(), {name: endpoint.state == "live" for name, endpoint in held.items()}
         )
-
-
-def _latest(rows: Rows) -> int | None:
-    """The latest event time that the caller gave."""
-    return (
-        None
-        if rows.event_times is None
-        else max((at for at in rows.event_times if at is not None), default=None)
-    )
 
 
 def _error_answer(error: HoldfastError, request_id: str) -> tuple[int, bytes, list[Any]]:

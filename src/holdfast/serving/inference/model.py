@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from holdfast.predictions.labels import canonical_label
 from holdfast.predictions.segments import Batch, Schema
-from holdfast.runtimes.records import Deployable, Outputs, Runtime
+from holdfast.runtimes.records import Deployable, Outputs, Runtime, Scalar
 from holdfast.runtimes.validation import check_columns
+from holdfast.serving.inference.one_row import OneRow, OneRowAnswers, OneRowReader
 from holdfast.serving.inference.rows import Rows
-from holdfast.serving.inference.v2 import Reader
 from holdfast.serving.records import DesiredEndpoint
 
-__all__ = ["Model"]
+__all__ = ["Model", "RowRuntime"]
 
 _schema_ids = itertools.count()
-_PLAIN = {"double": float, "string": str, "boolean": bool}
-"""The Python type that a value of a signature type has when nothing is to be converted or bounded."""
+
+
+@runtime_checkable
+class RowRuntime(Protocol):
+    """A runtime in this process, quick enough to answer a few rows on the event loop itself."""
+
+    def predict_rows(self, rows: Sequence[Sequence[Any]]) -> Outputs:
+        """The outputs for checked rows, at least one."""
 
 
 class Model:
@@ -28,17 +35,16 @@ class Model:
         self.desired = desired
         self.deployable = deployable
         self.runtime = runtime
+        self.row_runtime = runtime if isinstance(runtime, RowRuntime) else None
         self.version = str(desired.version)
         self.busy = 0
         self.is_retired = False
-        self.is_inline = runtime.kind == "onnx"
-        """Whether a few rows may be predicted on the event loop itself."""
         classes = deployable.classes or ()
         self._label_text = {(type(name), name): canonical_label(name) for name in classes}
+        self._is_regression = deployable.task == "regression"
+        self.one_row = OneRowReader(deployable)
+        self.answers = OneRowAnswers(desired.name, self.version, deployable)
         inputs = deployable.signature.inputs
-        self.reader = Reader(deployable.signature)
-        self._names = [column.name for column in inputs]
-        self._plain_types = [_PLAIN.get(column.type) for column in inputs]
         self.schema = Schema(
             schema_id=next(_schema_ids),
             version=desired.version,
@@ -51,21 +57,8 @@ class Model:
 
     def predict(self, rows: Rows) -> tuple[Outputs, dict[str, list[Any]]]:
         """(outputs, the checked columns). Raises InvalidInput naming column, row and value, or Unavailable."""
-        columns = rows.columns
-        if rows.count != 1 or not self._is_right_row(columns):
-            columns = check_columns(self.deployable.signature, columns)
+        columns = check_columns(self.deployable.signature, rows.columns)
         return self.runtime.predict(columns), columns
-
-    def _is_right_row(self, columns: dict[str, list[Any]]) -> bool:
-        """Whether a single row needs no conversion, so that the full check, which also names what is wrong, may be
-        left out. JSON holds no infinity.
-        """
-        if (
-            list(columns) != self._names
-            or [type(values[0]) for values in columns.values()] != self._plain_types
-        ):
-            return False
-        return all(len(values) == 1 for values in columns.values())
 
     def record(
         self,
@@ -89,6 +82,32 @@ class Model:
             event_times=rows.event_times,
         )
 
+    def record_row(
+        self,
+        row: OneRow,
+        label: Scalar,
+        probabilities: list[float] | None,
+        request_id: str,
+        seconds: float,
+        now_ms: int,
+    ) -> Batch:
+        """The log record of one answered row."""
+        if probabilities is not None:
+            scores: list[list[float | None]] = [[value] for value in probabilities]
+        else:
+            scores = [[float(label)]] if self._is_regression else []
+        return Batch(
+            self.schema.schema_id,
+            request_id,
+            now_ms,
+            int(seconds * 1e6),
+            [self._text(label)],
+            scores,
+            [[value] for value in row.values],
+            row.keys,
+            row.event_times,
+        )
+
     def _text(self, label: Any) -> str:
         known = self._label_text.get((type(label), label))
         return canonical_label(label) if known is None else known
@@ -96,6 +115,6 @@ class Model:
     def _scores(self, outputs: Outputs) -> list[list[float | None]]:
         if outputs.probabilities is not None:
             return [list(column) for column in zip(*outputs.probabilities, strict=True)]
-        if self.deployable.task == "regression":
+        if self._is_regression:
             return [[float(label) for label in outputs.label]]
         return []

@@ -29,9 +29,11 @@ from holdfast.serving.inference.endpoints import Endpoints
 from holdfast.serving.inference.follow import Follower, Reporter
 from holdfast.serving.inference.guard import is_loopback
 from holdfast.serving.inference.loader import Loader
+from holdfast.serving.inference.predict import Predictor
 from holdfast.serving.inference.settings import InferenceSettings
 from holdfast.serving.inference.ship import Shipper
 from holdfast.serving.inference.spool import Spool, SpoolWriter
+from holdfast.serving.inference.turn import Turn
 from holdfast.serving.records import DesiredState, Heartbeat
 
 __all__ = ["run"]
@@ -74,7 +76,10 @@ class _Process:
         self._reporter = Reporter(self._control_plane(), settings.replica, self._heartbeat)
         loader = Loader(settings, self._cache)
         self._endpoints = Endpoints(loader.load, self._writer, self._changed)
-        self._app = InferenceApp(self._endpoints, self._clock, settings.body_bytes, self._gauges)
+        turn = Turn(self._clock, self._in_flight)
+        self._predictor = Predictor(self._endpoints, self._clock, turn)
+        app = InferenceApp(self._endpoints, self._predictor, settings.body_bytes, self._gauges)
+        self._server = _Server(self._config(app))
         self._log_bytes = 0
 
     def _control_plane(self) -> ControlPlane:
@@ -85,6 +90,9 @@ class _Process:
         return SpoolWriter(
             self._spool.folder, endpoint_id, s.replica, self._boot, s.segment_bytes, self._shipper.wake
         )
+
+    def _in_flight(self) -> int:
+        return len(self._server.server_state.tasks)
 
     def _changed(self) -> None:
         self._cache.keep_only(self._endpoints.digests())
@@ -116,7 +124,7 @@ class _Process:
             (
                 "holdfast_inference_log_failures",
                 "Failed requests that could not be logged.",
-                self._app.log_failures,
+                self._predictor.log_failures,
             ),
             (
                 "holdfast_inference_following",
@@ -137,8 +145,7 @@ class _Process:
         self._follower = Follower(self._control_plane(), self._cache, generation, apply)
         if kept is not None:
             self._endpoints.apply(kept)
-        server = _Server(self._config())
-        self._end_on_signals(loop, server)
+        self._end_on_signals(loop)
         self._shipper.start()
         self._follower.start()
         self._reporter.start()
@@ -146,7 +153,7 @@ class _Process:
         gc.collect()
         gc.freeze()  # what is built at start stays: keep the collector from walking it again and again
         print(f"holdfast inference serves at {self._url}", flush=True)  # noqa: T201 - tells who started it
-        await server.serve(sockets=[self._listener])
+        await self._server.serve(sockets=[self._listener])
         rotation.cancel()
         await self._end()
 
@@ -174,9 +181,9 @@ class _Process:
                 except OSError:
                     _log.exception("a log segment could not be closed")
 
-    def _config(self) -> uvicorn.Config:
+    def _config(self, app: InferenceApp) -> uvicorn.Config:
         return uvicorn.Config(
-            self._app,
+            app,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -188,9 +195,9 @@ class _Process:
             timeout_graceful_shutdown=max(1, int(self._settings.drain_s)),
         )
 
-    def _end_on_signals(self, loop: asyncio.AbstractEventLoop, server: uvicorn.Server) -> None:
+    def _end_on_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         def end() -> None:
-            server.should_exit = True
+            self._server.should_exit = True
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)

@@ -55,18 +55,23 @@ class SpoolWriter:
         self.bytes_written = 0
 
     def append(self, record: Record, now_ms: int, schema: Schema | None = None) -> None:
-        """Write a record, behind its schema where this segment lacks it; returns when the kernel has the bytes.
+        """Write a record (see `append_encoded`)."""
+        self.append_encoded(encode_record(record), now_ms, schema)
 
-        Raises Unavailable when they can't be written; then nothing of the record is kept.
+    def append_encoded(self, records: bytes, now_ms: int, schema: Schema | None = None) -> None:
+        """Write encoded records at once, behind their schema where this segment lacks it; returns when the kernel has
+        the bytes.
+
+        Raises Unavailable when they can't be written; then nothing of them is kept.
         """
-        data = encode_record(record)
         try:
             if self._fd is None:
                 self._open(now_ms)
             if schema is not None and schema.schema_id not in self._schemas:
-                self._write(encode_record(schema))
+                self._write(encode_record(schema) + records)
                 self._schemas.add(schema.schema_id)
-            self._write(data)
+            else:
+                self._write(records)
         except OSError as error:
             raise Unavailable(
                 f"The prediction log can't be written ({error.strerror}), so no prediction is given.",

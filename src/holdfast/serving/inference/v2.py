@@ -13,13 +13,25 @@ from holdfast.runtimes.records import Deployable, Outputs, Signature
 from holdfast.serving.inference.rows import Rows, decode_json, read_event_times
 from holdfast.version import __version__
 
-__all__ = ["InferRequest", "Reader", "encode", "model_metadata", "server_metadata"]
+__all__ = [
+    "DATATYPES",
+    "NUMBERS",
+    "NUMERIC_TYPES",
+    "InferRequest",
+    "decode",
+    "encode",
+    "label_datatype",
+    "model_metadata",
+    "read_parameters",
+    "read_rows",
+    "server_metadata",
+]
 
 _KEY, _TIME, _ID = "holdfast_key", "holdfast_event_time", "holdfast_prediction_id"
-_NUMBERS = {"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
-_DATATYPES = _NUMBERS | {"BOOL", "BYTES"}
+NUMBERS = {"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
+DATATYPES = NUMBERS | {"BOOL", "BYTES"}
 _OF_TYPE = {"double": "FP64", "long": "INT64", "string": "BYTES", "boolean": "BOOL", "datetime": "BYTES"}
-_NUMERIC_TYPES = ("double", "long")
+NUMERIC_TYPES = ("double", "long")
 
 
 class Tensor(msgspec.Struct, frozen=True, gc=False):
@@ -71,69 +83,46 @@ _decoder = msgspec.json.Decoder(InferRequest)
 _encoder = msgspec.json.Encoder()
 
 
-class Reader:
-    """Reads infer requests for one signature: one tensor per feature, or one [rows, features] tensor of numbers."""
-
-    def __init__(self, signature: Signature) -> None:
-        self._signature = signature
-        self._names = [column.name for column in signature.inputs]
-        self._shapes = [[1]] * len(self._names)
-        self._sizes = [1] * len(self._names)
-
-    def read(self, body: bytes) -> tuple[Rows, InferRequest]:
-        """The rows of a request. Raises InvalidInput naming the tensor and what is wrong with it."""
-        request: InferRequest = decode_json(_decoder, body)
-        columns = self._one_row(request.inputs)
-        if columns is None:
-            return self._read_any(request), request
-        if not request.parameters:
-            return Rows(columns, 1), request
-        keys, times = _parameters(request.parameters, 1, None, None)
-        return Rows(columns, 1, keys, times), request
-
-    def _one_row(self, inputs: list[Tensor]) -> dict[str, list[Any]] | None:
-        """The columns of one row whose tensors stand in the signature's order: the usual case, found with a few
-        comparisons of lists.
-        """
-        if [tensor.name for tensor in inputs] != self._names or [t.shape for t in inputs] != self._shapes:
-            return None
-        data = [tensor.data for tensor in inputs]
-        if list(map(len, data)) != self._sizes or not _DATATYPES.issuperset([t.datatype for t in inputs]):
-            return None
-        if any(type(values[0]) is list for values in data):
-            return None
-        return dict(zip(self._names, data, strict=True))
-
-    def _read_any(self, request: InferRequest) -> Rows:
-        columns: dict[str, list[Any]] = {}
-        keys: list[str | None] | None = None
-        times: list[int | None] | None = None
-        for tensor in request.inputs:
-            if tensor.name == _KEY:
-                keys = read_keys(_flat(tensor), _KEY)
-            elif tensor.name == _TIME:
-                times = read_event_times(_flat(tensor))
-            elif tensor.name in columns:
-                raise InvalidInput(f"The tensor {tensor.name!r} stands twice in the request.")
-            elif len(tensor.shape) == 2 and tensor.shape[1] != 1:
-                columns.update(_split(tensor, self._signature))
-            else:
-                columns[tensor.name] = _flat(tensor)
-        if not columns:
-            raise InvalidInput("The request has no input tensor.", hint=_takes(self._signature))
-        count = len(next(iter(columns.values())))
-        if count == 0:
-            raise InvalidInput("The request has no rows.")
-        keys, times = _parameters(request.parameters or {}, count, keys, times)
-        for name, values in ((_KEY, keys), (_TIME, times)):
-            if values is not None and len(values) != count:
-                raise InvalidInput(f"{name!r} has {len(values)} values for {count} rows.")
-        return Rows(columns, count, keys, times)
+def decode(body: bytes) -> InferRequest:
+    """The request in a body. Raises InvalidInput saying where it is none."""
+    request: InferRequest = decode_json(_decoder, body)
+    return request
 
 
-def _parameters(
+def read_rows(request: InferRequest, signature: Signature) -> Rows:
+    """The rows of a request: one tensor per feature, or one [rows, features] tensor of numbers. Raises InvalidInput
+    naming the tensor and what is wrong with it.
+    """
+    columns: dict[str, list[Any]] = {}
+    keys: list[str | None] | None = None
+    times: list[int | None] | None = None
+    for tensor in request.inputs:
+        if tensor.name == _KEY:
+            keys = read_keys(_flat(tensor), _KEY)
+        elif tensor.name == _TIME:
+            times = read_event_times(_flat(tensor))
+        elif tensor.name in columns:
+            raise InvalidInput(f"The tensor {tensor.name!r} stands twice in the request.")
+        elif len(tensor.shape) == 2 and tensor.shape[1] != 1:
+            columns.update(_split(tensor, signature))
+        else:
+            columns[tensor.name] = _flat(tensor)
+    if not columns:
+        raise InvalidInput("The request has no input tensor.", hint=_takes(signature))
+    count = len(next(iter(columns.values())))
+    if count == 0:
+        raise InvalidInput("The request has no rows.")
+    keys, times = read_parameters(request.parameters or {}, count, keys, times)
+    for name, values in ((_KEY, keys), (_TIME, times)):
+        if values is not None and len(values) != count:
+            raise InvalidInput(f"{name!r} has {len(values)} values for {count} rows.")
+    return Rows(columns, count, keys, times)
+
+
+def read_parameters(
     given: dict[str, Any], count: int, keys: list[str | None] | None, times: list[int | None] | None
 ) -> tuple[list[str | None] | None, list[int | None] | None]:
+    """(keys, event times), which the parameters of a request for one row replace. Raises InvalidInput."""
     key, time = given.get("key"), given.get("event_time")
     if (key is not None or time is not None) and count != 1:
         raise InvalidInput(
@@ -162,10 +151,10 @@ def _flat(tensor: Tensor) -> list[Any]:
 
 
 def _check(tensor: Tensor) -> None:
-    if tensor.datatype not in _DATATYPES:
+    if tensor.datatype not in DATATYPES:
         raise InvalidInput(
             f"The tensor {tensor.name!r} has the datatype {tensor.datatype[:40]!r}.",
-            hint=f"Use one of {', '.join(sorted(_DATATYPES))}.",
+            hint=f"Use one of {', '.join(sorted(DATATYPES))}.",
         )
     if not tensor.shape or any(extent < 0 for extent in tensor.shape):
         raise InvalidInput(f"The tensor {tensor.name!r} has the shape {tensor.shape[:8]}.")
@@ -175,8 +164,8 @@ def _split(tensor: Tensor, signature: Signature) -> dict[str, list[Any]]:
     """The columns of one [rows, features] tensor, in the order of the signature."""
     data, width = _flat(tensor), tensor.shape[1]
     names = [column.name for column in signature.inputs]
-    texts = [column.name for column in signature.inputs if column.type not in _NUMERIC_TYPES]
-    if texts or tensor.datatype not in _NUMBERS:
+    texts = [column.name for column in signature.inputs if column.type not in NUMERIC_TYPES]
+    if texts or tensor.datatype not in NUMBERS:
         raise InvalidInput(
             f"The tensor {tensor.name!r} has {width} columns, but the model takes {(texts or names)[0]!r}, which is no "
             "number: one tensor of all features needs a model whose features are all numbers.",
@@ -205,7 +194,7 @@ def encode(
 ) -> bytes:
     """The answer's body. One row: the parameter `prediction_id`. More: the output `holdfast_prediction_id`."""
     count = len(outputs.label)
-    tensors = [OutputTensor("label", _label_datatype(deployable, outputs.label), [count], outputs.label)]
+    tensors = [OutputTensor("label", label_datatype(deployable, outputs.label), [count], outputs.label)]
     if outputs.probabilities is not None:
         flat = [value for row in outputs.probabilities for value in row]
         tensors.append(OutputTensor("probabilities", "FP64", [count, len(outputs.probabilities[0])], flat))
@@ -229,7 +218,8 @@ def _wanted(wanted: Sequence[WantedOutput], tensors: list[OutputTensor]) -> list
     return [known[output.name] for output in wanted if output.name in known]
 
 
-def _label_datatype(deployable: Deployable, labels: Sequence[Any]) -> str:
+def label_datatype(deployable: Deployable, labels: Sequence[Any]) -> str:
+    """The datatype of the output `label`."""
     sample = deployable.classes[0] if deployable.classes else labels[0]
     if isinstance(sample, bool):
         return "BOOL"
@@ -239,7 +229,7 @@ def _label_datatype(deployable: Deployable, labels: Sequence[Any]) -> str:
 def model_metadata(endpoint: str, version: str, deployable: Deployable) -> dict[str, Any]:
     """The metadata of one endpoint."""
     classes = len(deployable.classes or ())
-    outputs = [{"name": "label", "datatype": _label_datatype(deployable, [0.0]), "shape": [-1]}]
+    outputs = [{"name": "label", "datatype": label_datatype(deployable, [0.0]), "shape": [-1]}]
     if classes:
         outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, classes]})
     return {
