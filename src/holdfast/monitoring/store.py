@@ -99,7 +99,7 @@ _alerts = Table(
     PrimaryKeyConstraint("workspace_id", "alert_id"),
     Index("ix_monitor_alert_endpoint_id", "workspace_id", "endpoint_id", "alert_id"),
 )
-_NARROW = [column for column in _buckets.c if column.name not in ("workspace_id", "endpoint_id", "body")]
+_NARROW = [_buckets.c[name] for name in Bucket.__struct_fields__ if name != "body"]
 
 
 def load_state(tx: Tx, workspace: str, endpoint_id: str) -> FoldState:
@@ -156,7 +156,7 @@ def list_buckets(tx: Tx, workspace: str, endpoint_id: str) -> list[Bucket]:
     """Every bucket without its body, by start and version."""
     query = select(*_NARROW).where(*_of(_buckets, workspace, endpoint_id))
     rows = tx.execute(query.order_by(_buckets.c.start, _buckets.c.version))
-    return [Bucket(**row._mapping) for row in rows]
+    return [Bucket(*row) for row in rows]
 
 
 def reference_ids(tx: Tx, workspace: str, endpoint_id: str) -> set[tuple[int, str]]:
