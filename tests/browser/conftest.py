@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from holdfast.demo.server import free_port, running_server
 from tests.browser.life import ENDPOINT, MODEL, Life, live
@@ -36,7 +36,7 @@ class Watched:
         self.page.set_viewport_size({"width": 1440, "height": 900})
         self.page.emulate_media(media="screen", color_scheme="light")
         self.page.goto(address, wait_until="load")
-        self.page.wait_for_function("document.querySelectorAll('[data-chart]:not(.drawn)').length === 0")
+        expect(self.page.locator("[data-chart]:not(.drawn)")).to_have_count(0)
         return self.page
 
     def _note(self, kind: str, text: str) -> None:
@@ -52,6 +52,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no Chromium: install it (apt-get install chromium) or name it in HOLDFAST_CHROMIUM")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        expect.set_options(timeout=30_000)
         yield browser
         browser.close()
 
