@@ -1,6 +1,7 @@
 """A load generator in a process of its own: keep-alive connections over raw sockets, one request in flight on each.
 
-`python -m benchmarks.serving.load URL BODY_FILE CONNECTIONS SECONDS`: one JSON line with requests, errors, seconds and
+`python -m benchmarks.serving.load`: reads orders from standard input, one JSON line each (url, body, connections,
+seconds), and answers each with a JSON line: requests, errors, seconds and
 latencies (microseconds). It parses no JSON and as little HTTP as it can, so that the server is what is measured.
 """
 
@@ -10,7 +11,6 @@ import asyncio
 import json
 import sys
 import time
-from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -77,7 +77,7 @@ async def drive(url: str, body: bytes, connections: int, seconds: float) -> dict
     started = time.perf_counter()
     opened = [
         await loop.create_connection(
-            lambda: _Connection(request, latencies, is_over), parts.hostname, parts.port
+            lambda: _Connection(request, latencies, is_over), parts.hostname or "", parts.port or 80
         )
         for _ in range(connections)
     ]
@@ -101,9 +101,12 @@ async def drive(url: str, body: bytes, connections: int, seconds: float) -> dict
 
 
 def main() -> None:
-    url, path, connections, seconds = sys.argv[1:5]
-    result = uvloop.run(drive(url, Path(path).read_bytes(), int(connections), float(seconds)))
-    print(json.dumps(result))
+    for line in sys.stdin:
+        order = json.loads(line)
+        result = uvloop.run(
+            drive(order["url"], order["body"].encode(), int(order["connections"]), float(order["seconds"]))
+        )
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

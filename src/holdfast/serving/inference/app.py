@@ -118,10 +118,12 @@ class InferenceApp:
     async def _infer(self, request: Request, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The answer's body; every failure of a known endpoint is logged as a row without a prediction."""
         try:
-            check_json(
-                headers.get(b"content-type", b"").decode("latin-1"),
-                has_binary_tensors=b"inference-header-content-length" in headers,
+            media_type, is_binary = (
+                headers.get(b"content-type", b""),
+                b"inference-header-content-length" in headers,
             )
+            if is_binary or media_type != b"application/json":
+                check_json(media_type.decode("latin-1"), has_binary_tensors=is_binary)
             request.body = await self._body(headers, receive)
             request.started = time.perf_counter()
             return await self._predictor.answer(request)

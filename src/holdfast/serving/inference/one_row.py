@@ -10,7 +10,6 @@ from holdfast.runtimes.records import Deployable, Scalar
 from holdfast.runtimes.validation import RowCheck
 from holdfast.serving.inference.rows import Rows
 from holdfast.serving.inference.v2 import (
-    DATATYPES,
     NUMBERS,
     NUMERIC_TYPES,
     InferRequest,
@@ -40,7 +39,6 @@ class OneRowReader:
         signature = deployable.signature
         self._names = [column.name for column in signature.inputs]
         self._shapes = [[1]] * len(self._names)
-        self._sizes = [1] * len(self._names)
         is_all_numbers = all(column.type in NUMERIC_TYPES for column in signature.inputs)
         self._matrix_shape = [1, len(self._names)] if is_all_numbers and len(self._names) > 1 else None
         self._check = RowCheck(signature, deployable.parity.never_missing).check
@@ -77,10 +75,10 @@ class OneRowReader:
             return data if tensor.datatype in NUMBERS and len(data) == len(self._names) else None
         if [tensor.name for tensor in inputs] != self._names or [t.shape for t in inputs] != self._shapes:
             return None
-        columns = [tensor.data for tensor in inputs]
-        if list(map(len, columns)) != self._sizes or not DATATYPES.issuperset([t.datatype for t in inputs]):
+        try:
+            return [value for tensor in inputs for (value,) in (tensor.data,)]
+        except ValueError:
             return None
-        return [values[0] for values in columns]
 
 
 class OneRowAnswers:

@@ -40,6 +40,8 @@ __all__ = ["run"]
 
 _log = logging.getLogger("holdfast.inference")
 _TICK_S = 0.5
+_GC_THRESHOLDS = (20_000, 20, 50)
+"""A request makes a hundred lists that go with it: the usual 700 would start a collection every few requests."""
 _LAST_SHIPPING_S = 5.0
 
 
@@ -152,6 +154,7 @@ class _Process:
         rotation = loop.create_task(self._rotate())
         gc.collect()
         gc.freeze()  # what is built at start stays: keep the collector from walking it again and again
+        gc.set_threshold(*_GC_THRESHOLDS)
         print(f"holdfast inference serves at {self._url}", flush=True)  # noqa: T201 - tells who started it
         await self._server.serve(sockets=[self._listener])
         rotation.cancel()
