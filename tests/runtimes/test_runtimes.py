@@ -142,6 +142,19 @@ def _check_answers(runtime: Runtime, original: Any, flights: pd.DataFrame) -> No
     one = {name: values[:1] for name, values in columns_of(rows).items()}
     assert runtime.predict(one).label == outputs.label[:1]
     assert runtime.predict({name: [] for name in FEATURES}) == Outputs([], [])
+    if isinstance(runtime, OnnxRuntime):
+        _check_rows(runtime, columns_of(rows))
+
+
+def _check_rows(runtime: OnnxRuntime, columns: dict[str, list[Any]]) -> None:
+    """Rows together, and each alone after the other, are answered as columns are."""
+    columns["carrier"][2] = None
+    rows = list(zip(*columns.values(), strict=True))
+    together = runtime.predict_rows(rows)
+    assert together == runtime.predict(columns)
+    for row, label, probabilities in zip(rows, together.label, together.probabilities or [], strict=True):
+        alone = runtime.predict_rows([row])
+        assert (alone.label, alone.probabilities) == ([label], [pytest.approx(probabilities, abs=1e-6)])
 
 
 @pytest.mark.parametrize("classes", [("no", "yes"), (False, True), (0.0, 1.0)])

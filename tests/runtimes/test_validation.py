@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.kernel.errors import InvalidInput
 from holdfast.runtimes.records import Column, Output, Signature
-from holdfast.runtimes.validation import check_columns, check_rows
+from holdfast.runtimes.validation import RowCheck, check_columns, check_rows
 
 SIGNATURE = Signature(
     inputs=(
@@ -118,3 +118,51 @@ def test_any_finite_numbers_become_equal_floats(values: list[float | int | None]
     assert all(type(value) is float for value in got)
     for before, after in zip(values, got, strict=True):
         assert math.isnan(after) if before is None or before != before else before == after
+
+
+EVERY_TYPE = Signature(
+    tuple(Column(name, name) for name in ("double", "long", "string", "boolean")),  # type: ignore[arg-type]
+    (),
+)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [1.5, 2, "a", True],
+        [3, 2**63 - 1, "", False],
+        [None, -(2**63), None, True],
+    ],
+)
+def test_a_single_row_is_checked_as_columns_are(row: list[Any]) -> None:
+    given = list(row)
+    checked = RowCheck(EVERY_TYPE).check(row)
+    names = [column.name for column in EVERY_TYPE.inputs]
+    columns = check_columns(EVERY_TYPE, {name: [value] for name, value in zip(names, given, strict=True)})
+    assert checked is not None
+    assert repr(checked) == repr([values[0] for values in columns.values()])
+    assert row == given
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["1.5", 2, "a", True],
+        [10**400, 2, "a", True],
+        [1.5, 2**63, "a", True],
+        [1.5, True, "a", True],
+        [1.5, None, "a", True],
+        [1.5, 2, 7, True],
+        [1.5, 2, "a", 1],
+        [1.5, 2, "a"],
+        [[1.5], 2, "a", True],
+    ],
+)
+def test_a_single_row_that_does_not_fit_is_left_to_the_check_that_says_why(row: list[Any]) -> None:
+    assert RowCheck(EVERY_TYPE).check(row) is None
+
+
+def test_a_missing_value_where_the_model_refuses_one_is_left_to_it_too() -> None:
+    row = [None, 2, "a", True]
+    assert RowCheck(EVERY_TYPE, ["double"]).check(row) is None
+    assert RowCheck(EVERY_TYPE, ["string"]).check(row) is not None
