@@ -175,3 +175,21 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(start: Start, tmp_
 def test_an_error_tells_its_code_and_where_it_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["server", "--host", "0.0.0.0"]) == 1
     assert "docs/reference/errors.md#invalid_input" in capsys.readouterr().err
+
+
+def test_a_worker_without_a_servers_database_is_refused_and_makes_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["worker", "--data", str(tmp_path / "nothing")]) == 1
+    told = capsys.readouterr().err
+    assert "no holdfast database" in told and "Start the server" in told
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_worker_of_another_schema_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    migrate(tmp_path / "holdfast.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "holdfast.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0000'")
+        database.commit()
+    assert main(["worker", "--data", str(tmp_path)]) == 1
+    assert "schema 0000" in capsys.readouterr().err

@@ -169,3 +169,10 @@ def test_every_answer_is_strict_json(http: Any, run: str) -> None:
 
     for path in (f"/runs/{run}", "/runs", f"/runs/{run}/metrics/m0", f"/runs/{run}/metrics/m1"):
         json.loads(http.get(API + path).text, parse_constant=refuse)
+
+
+def test_a_field_that_nobody_knows_is_refused_by_name(http: Any) -> None:
+    run = http.post("/api/v1/runs", json={"experiment": "e"}).json()["run_id"]
+    answer = http.post(f"/api/v1/runs/{run}/batch", json={"metric": []})
+    assert answer.status_code == 400
+    assert "metric" in answer.json()["error"]["message"]

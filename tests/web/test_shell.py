@@ -153,3 +153,14 @@ def test_static_gives_its_own_files_alone(thing: Any, path: str) -> None:
     answer = thing.get(path)
     assert answer.status_code == 404
     assert "import" not in answer.text and "root:" not in answer.text
+
+
+def test_another_workspace_is_not_found(http: Any) -> None:
+    answer = http.get("/api/v1/experiments", headers={"X-Holdfast-Workspace": "other"})
+    assert answer.status_code == 404
+    assert "'other'" in answer.json()["error"]["message"]
+    assert http.get("/api/v1/experiments", headers={"X-Holdfast-Workspace": "default"}).status_code == 200
+
+
+def test_control_characters_of_an_address_are_not_sent_back(http: Any) -> None:
+    assert "\x00" not in http.get("/nothing%00here", headers={"Accept": "text/html"}).text

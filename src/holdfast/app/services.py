@@ -14,6 +14,7 @@ from holdfast.registry.service import Registry
 from holdfast.serving.service import Serving
 from holdfast.settings import Settings
 from holdfast.storage import Objects, Storage
+from holdfast.storage.migrate import require_current
 from holdfast.tracking.models import LoggedModels
 from holdfast.tracking.service import Tracking
 
@@ -49,5 +50,7 @@ class Services:
 
 
 def open_services(data: Path) -> Services:
-    """The services over an existing data folder."""
-    return Services(Settings(data=data))
+    """The services over an existing data folder. Raises NotFound or Conflict when its database is not this version's."""
+    settings = Settings(data=data)
+    require_current(settings.database)
+    return Services(settings)

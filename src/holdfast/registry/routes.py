@@ -18,19 +18,19 @@ from holdfast.web.files import send_file
 __all__ = ["routes"]
 
 
-class CreateModel(msgspec.Struct, frozen=True):
+class CreateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /models."""
 
     name: str
 
 
-class RegisterVersion(msgspec.Struct, frozen=True):
+class RegisterVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /models/{name}/versions."""
 
     model_id: str
 
 
-class SetAlias(msgspec.Struct, frozen=True):
+class SetAlias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of PUT /models/{name}/aliases/{alias}."""
 
     version: int

@@ -8,9 +8,9 @@ from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
-from holdfast.kernel.errors import Conflict
+from holdfast.kernel.errors import Conflict, NotFound
 
-__all__ = ["head_revision", "migrate", "revision_of"]
+__all__ = ["head_revision", "migrate", "require_current", "revision_of"]
 
 _MIGRATIONS = Path(str(files("holdfast.storage"))) / "migrations"
 
@@ -39,6 +39,23 @@ def migrate(path: Path) -> bool:
     config.attributes["path"] = path
     command.upgrade(config, "head")
     return True
+
+
+def require_current(path: Path) -> None:
+    """Raises NotFound when there is no database, Conflict when it has another schema than this version's.
+
+    For processes that work beside the server, which alone makes and upgrades the database.
+    """
+    revision = revision_of(path)
+    if revision is None:
+        raise NotFound(
+            f"There is no holdfast database at {path}.", hint="Start the server on this data folder first."
+        )
+    if revision != head_revision():
+        raise Conflict(
+            f"The database {path} has the schema {revision}; this holdfast works on {head_revision()}.",
+            hint="Start the server of this version once: it upgrades the database.",
+        )
 
 
 def revision_of(path: Path) -> str | None:

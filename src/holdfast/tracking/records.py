@@ -44,7 +44,7 @@ class Recipe(msgspec.Struct, frozen=True):
     started_by: str = ""
 
 
-class MetricPoint(msgspec.Struct, frozen=True):
+class MetricPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One point of a metric. `time` is ms UTC; NaN and infinities travel as 'NaN', 'Infinity', '-Infinity'."""
 
     key: str
@@ -53,7 +53,7 @@ class MetricPoint(msgspec.Struct, frozen=True):
     time: int | None = None
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one request logs to a run. Params and tags are texts."""
 
     metrics: list[MetricPoint] = []

@@ -23,13 +23,13 @@ __all__ = ["routes"]
 _STEP = re.compile(r"-?[0-9]{1,18}")
 
 
-class CreateExperiment(msgspec.Struct, frozen=True):
+class CreateExperiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /experiments."""
 
     name: str
 
 
-class CreateRun(msgspec.Struct, frozen=True):
+class CreateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /runs."""
 
     experiment: str = DEFAULT_EXPERIMENT
@@ -38,7 +38,7 @@ class CreateRun(msgspec.Struct, frozen=True):
     recipe: Recipe | None = None
 
 
-class FinishRun(msgspec.Struct, frozen=True):
+class FinishRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /runs/{run_id}/finish."""
 
     status: RunStatus = "finished"
@@ -46,7 +46,7 @@ class FinishRun(msgspec.Struct, frozen=True):
     exit_code: int | None = None
 
 
-class CreateModel(msgspec.Struct, frozen=True):
+class CreateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /logged-models."""
 
     name: str

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from holdfast.kernel.clock import Clock
-from holdfast.kernel.errors import Forbidden, InvalidInput, PayloadTooLarge
+from holdfast.kernel.errors import Forbidden, InvalidInput, NotFound, PayloadTooLarge
 from holdfast.kernel.principal import Caller, Principal
 from holdfast.web.responses import respond
 from holdfast.web.routing import Call, Page, Route, Upload
@@ -76,6 +76,12 @@ def _caller(request: Request, route: Route, door: Door) -> Caller:
             f"The principal {principal.name!r} (role {principal.role}) lacks the permission {route.permission!r}.",
             hint="Ask an administrator, or use the token in admin.token of the data folder.",
             details={"permission": route.permission},
+        )
+    asked = request.headers.get("x-holdfast-workspace", door.workspace)
+    if asked != door.workspace:
+        raise NotFound(
+            f"There is no workspace {asked[:80]!r} on this server.",
+            hint=f"It has {door.workspace!r}: leave --workspace and HOLDFAST_WORKSPACE out.",
         )
     request_id = str(request.scope["state"]["request_id"])
     return Caller(principal, door.workspace, request_id, door.clock.now_ms())

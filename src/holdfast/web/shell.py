@@ -160,7 +160,7 @@ def _allowed(request: Request) -> list[str]:
 
 
 def _from_http(request: Request, error: HTTPException) -> HoldfastError:
-    path = request.url.path[:200]
+    path = "".join(char if char.isprintable() else "\ufffd" for char in request.url.path[:200])
     if error.status_code == 404:
         return NotFound(f"There is nothing at {path}.", hint="The routes are listed in /api/v1/openapi.json.")
     if error.status_code == 405:
