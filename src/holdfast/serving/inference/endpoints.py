@@ -76,8 +76,12 @@ class Endpoints:
         self._make_writer = make_writer
         self._on_change = on_change
         self._loading: dict[str, asyncio.Task[None]] = {}
-        # One at a time: two models at once in memory are enough.
-        self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdfast-load")
+        # One at a time of each kind: a converted model loads in milliseconds and must not wait behind originals,
+        # each of which starts an interpreter of its own.
+        self._loaders = {
+            kind: ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"holdfast-load-{kind}")
+            for kind in ("onnx", "process")
+        }
         self._closing: set[asyncio.Future[None]] = set()
 
     def apply(self, state: DesiredState) -> None:
@@ -143,7 +147,7 @@ class Endpoints:
 
     async def _load_once(self, endpoint: Endpoint) -> None:
         desired, loop = endpoint.desired, asyncio.get_running_loop()
-        loading = loop.run_in_executor(self._loader, self._load, desired)
+        loading = loop.run_in_executor(self._loaders[desired.runtime], self._load, desired)
         try:
             model = await asyncio.shield(loading)
         except asyncio.CancelledError:
@@ -199,7 +203,8 @@ class Endpoints:
             self._remove(name)
         if self._closing:
             await asyncio.wait(self._closing)
-        self._loader.shutdown(wait=True)
+        for loader in self._loaders.values():
+            loader.shutdown(wait=True)
 
 
 def _id_of(desired: DesiredEndpoint | None) -> str:
