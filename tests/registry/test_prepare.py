@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
@@ -230,6 +231,45 @@ def test_a_model_that_refuses_its_reference_is_quoted(table: pd.DataFrame, prepa
     assert first.startswith(
         "The model does not score the reference rows: ValueError: Input X contains infinity"
     )
+
+
+def odd_classifier(label: Any = 0, probability: float = 0.75) -> Any:
+    """A classifier of the classes 0 and 1 whose answers are wrong where the wind is above 10, and its pickle."""
+
+    class Odd:
+        def __init__(self) -> None:
+            self.classes_ = np.array([0, 1])
+            self.feature_names_in_ = ["hour", "carrier", "wind"]
+
+        def predict(self, frame: Any) -> Any:
+            return np.where(frame["wind"] > 10, label, 1)
+
+        def predict_proba(self, frame: Any) -> Any:
+            first = np.where(frame["wind"] > 10, probability, 0.75)
+            return np.stack([first, np.full(len(frame), 0.25)], axis=1)
+
+    return Odd()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"label": 7}, "predict gives 7 in {} of 300 rows (rows {}, "),
+        ({"probability": float("nan")}, "predict_proba gives NaN or an infinite number in {} of 300 rows (rows {}, "),
+        ({"probability": 0.5}, "the probabilities do not sum to 1 in {} of 300 rows (rows {}, "),
+    ],
+)  # fmt: skip
+def test_a_model_whose_answers_cannot_be_right_fails(
+    table: pd.DataFrame, prepare: Prepare, changes: dict[str, Any], said: str
+) -> None:
+    files = write_model(fitted(table, GradientBoostingClassifier()), reference=table, target="late")
+    prepared = prepare({**files, "model.pkl": cloudpickle.dumps(odd_classifier(**changes))})
+    assert prepared.status == "failed" and prepared.runtime is None
+    sentence, hint = prepared.message.splitlines()
+    windy = np.flatnonzero(table["wind"] > 10)
+    assert sentence.startswith("The model does not answer its reference rows as a classifier does: ")
+    assert said.format(len(windy), windy[0]) in sentence
+    assert "log it again" in hint
 
 
 def test_a_reference_without_a_column_says_so(table: pd.DataFrame, prepare: Prepare) -> None:

@@ -27,7 +27,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from holdfast.jobs.local import LocalExecutor
 from holdfast.jobs.records import Limits
-from holdfast.kernel.errors import InvalidInput, Unavailable
+from holdfast.kernel.errors import HoldfastError, InvalidInput, Unavailable
 from holdfast.runtimes.files import DEPLOYABLE_FILE, read_deployable, read_model
 from holdfast.runtimes.load import load_runtime
 from holdfast.runtimes.onnx_runtime import OnnxRuntime
@@ -39,7 +39,8 @@ FEATURES = ["distance", "wind", "hour", "carrier"]
 
 
 def odd_model() -> Any:
-    """A model that does as the column `wind` says: 1 ends its process, 2 hangs, 3 raises, 4 eats memory.
+    """A model that does as the column `wind` says: 1 ends its process, 2 hangs, 3 raises, 4 eats memory, 5 gives a
+    label that is no class, 6 a probability that is NaN, 7 answers past the program that runs it.
 
     Of a class inside a function, so that it is pickled with its code.
     """
@@ -67,10 +68,17 @@ def odd_model() -> Any:
                 raise ValueError(f"no wind of {wind}")
             if wind == 4:
                 bytearray(1_000_000_000)
-            return np.zeros(len(frame), dtype=int)
+            if wind == 7:
+                for descriptor in range(3, 12):
+                    try:
+                        os.write(descriptor, b'{"id": 1, "label": [7], "probabilities": [[0.5, 0.5]]}\n')
+                    except OSError:
+                        continue
+            return np.full(len(frame), 7 if wind == 5 else 0)
 
         def predict_proba(self, frame: Any) -> Any:
-            return np.tile([0.75, 0.25], (len(frame), 1))
+            wind = float(frame["wind"].iloc[0])
+            return np.tile([0.75, float("nan") if wind == 6 else 0.25], (len(frame), 1))
 
     return Odd()
 
@@ -276,6 +284,21 @@ class TestProcess:
         with pytest.raises(InvalidInput, match="MemoryError"):
             self.ask(runtime, wind=4)
         assert self.ask(runtime).label == [0]
+
+    @pytest.mark.parametrize(
+        ("wind", "said"),
+        [
+            (5, r"can't be right: predict gives 7 in row 0, which is not among the classes 0, 1"),
+            (6, r"can't be right: predict_proba gives NaN or an infinite number in row 0"),
+            (7, r"can't be right: it gives the label 7, which is not among its classes"),
+        ],
+    )
+    def test_an_answer_that_cannot_be_right_is_an_error(
+        self, runtime: ProcessRuntime, wind: float, said: str
+    ) -> None:
+        with pytest.raises(HoldfastError, match=said) as told:
+            self.ask(runtime, wind=wind)
+        assert told.value.status == 500
 
     def test_threads_get_their_own_answers(self, runtime: ProcessRuntime) -> None:
         lengths: list[int] = []

@@ -65,7 +65,7 @@ class _Facts(msgspec.Struct, frozen=True):
 
 
 class _Failure(msgspec.Struct, frozen=True):
-    """`failed.json` of the program."""
+    """`failed.json` of the program. `traceback` is empty when nothing was raised but the answers can't be right."""
 
     stage: str
     error: str
@@ -171,9 +171,11 @@ def _explain(failure: _Failure) -> str:
         hint = "Its environment lock lacks that module's package: import it before log_model, or install it."
     elif "__main__" in failure.error:
         hint = "Install cloudpickle where the model is fitted, or define the class in an installed module."
+    elif not failure.traceback:
+        hint = "Mend its predict or predict_proba, or fit it again, and log it again."
     else:
         hint = "Log the model again from an environment in which it loads from its pickle."
-    return f"{text}\n{hint}\n\n{failure.traceback.strip()[-_SHOWN:]}"
+    return f"{text}\n{hint}\n\n{failure.traceback.strip()[-_SHOWN:]}".rstrip()
 
 
 def _explain_end(result: Result) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import shutil
 import tempfile
 import threading
@@ -15,7 +14,7 @@ from typing import Any
 import msgspec
 
 from holdfast.jobs.records import Executor, Limits, Process, Task
-from holdfast.kernel.errors import InvalidInput, Unavailable
+from holdfast.kernel.errors import HoldfastError, InvalidInput, Unavailable
 from holdfast.runtimes.channel import Channel, EndedError, LateError
 from holdfast.runtimes.records import Deployable, Outputs, RuntimeKind, Scalar
 
@@ -29,13 +28,14 @@ _FIRST_PAUSE_S, _LAST_PAUSE_S = 1.0, 30.0
 
 
 class _Answer(msgspec.Struct):
-    """A line of the program: ready, an answer, or an error."""
+    """A line of the program: ready, an answer, an error, or what is wrong with the model's answer."""
 
     id: int = 0
     ready: bool = False
     label: list[Scalar | None] | None = None
     probabilities: list[list[float | None]] | None = None
     error: str = ""
+    fault: str = ""
     traceback: str = ""
 
 
@@ -68,6 +68,7 @@ class ProcessRuntime:
         self._executor = executor
         self._deadline_s = deadline_s
         self._with_probabilities = any(each.name == "probabilities" for each in deployable.signature.outputs)
+        self._classes = None if deployable.classes is None else frozenset(deployable.classes)
         self._scratch = Path(tempfile.mkdtemp(prefix="holdfast-model-")).resolve()
         self._task = Task(
             command=(str(python), "-I", "-B", str(PROGRAM / "__main__.py"), "serve", str(folder.resolve())),
@@ -88,7 +89,9 @@ class ProcessRuntime:
             raise
 
     def predict(self, columns: Mapping[str, Sequence[Any]]) -> Outputs:
-        """The outputs for checked columns; raises as `records.Runtime` says."""
+        """The outputs for checked columns; raises as `records.Runtime` says, and HoldfastError for an answer with a
+        label that is no class, with NaN, or with probabilities that do not sum to 1.
+        """
         rows = len(next(iter(columns.values())))
         if not rows:
             return Outputs([], [] if self._with_probabilities else None)
@@ -101,6 +104,8 @@ class ProcessRuntime:
             self._turn.release()
         if answer.error:
             raise InvalidInput(f"The model refuses the rows: {answer.error[:500]}")
+        if answer.fault:
+            raise _wrong(answer.fault[:500])
         return self._outputs(answer, rows)
 
     def close(self) -> None:
@@ -197,12 +202,23 @@ class ProcessRuntime:
     def _outputs(self, answer: _Answer, rows: int) -> Outputs:
         """The answer as a record, once its shape is what the deployable says."""
         label = [each for each in answer.label or [] if each is not None]
+        foreign = [each for each in label if self._classes is not None and each not in self._classes]
+        if foreign:
+            raise _wrong(f"it gives the label {foreign[0]!r}, which is not among its classes")
         if len(label) != rows:
             raise Unavailable(f"The model gave {len(label)} labels for {rows} rows.", retry_after_s=1)
         if not self._with_probabilities:
             return Outputs(label, None)
         width = len(self._deployable.classes or ())
-        matrix = [[math.nan if each is None else each for each in row] for row in answer.probabilities or []]
+        matrix = [[each for each in row if each is not None] for row in answer.probabilities or []]
         if len(matrix) != rows or any(len(row) != width for row in matrix):
             raise Unavailable(f"The model gave no {rows} x {width} probabilities.", retry_after_s=1)
         return Outputs(label, matrix)
+
+
+def _wrong(fault: str) -> HoldfastError:
+    """The error for an answer that can't be right, which is the model's fault and not the caller's."""
+    return HoldfastError(
+        f"The model's answer can't be right: {fault}.",
+        hint="Nothing is answered for these rows. Mend the model and deploy it again.",
+    )

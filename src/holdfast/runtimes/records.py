@@ -119,7 +119,8 @@ class Runtime(Protocol):
     def predict(self, columns: Mapping[str, Sequence[object]]) -> Outputs:
         """The outputs for the rows of `columns`, which `validation.check_columns` has given.
 
-        Raises InvalidInput for a row that the model refuses, Unavailable when it cannot answer now.
+        Raises InvalidInput for a row that the model refuses, Unavailable when it cannot answer now, HoldfastError
+        when its answer can't be right.
         """
 
     def close(self) -> None:

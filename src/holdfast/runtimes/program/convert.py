@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from .frames import NUMBERS
 from .mended import mended_converters
 from .model import Model
 
-__all__ = ["conversions", "open_session"]
+__all__ = ["conversions", "open_session", "why_not_converted"]
 
 _OPSET, _ML_OPSET = 18, 3  # read by every onnxruntime since 1.14
 
@@ -45,6 +46,19 @@ def open_session(converted: bytes) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(converted, options, providers=["CPUExecutionProvider"])
+
+
+def why_not_converted(error: Exception) -> str:
+    """The converter's reason in a short sentence."""
+    cause = error.__cause__ or error  # skl2onnx wraps some in a dump of all attributes
+    said = " ".join(str(cause).split())
+    unknown = re.search(
+        r"Unable to find (?:a shape calculator|converter) for .*?<class '(?:[^']*\.)?(\w+)'>", said
+    )
+    if unknown is not None:
+        return f"skl2onnx has no converter for {unknown[1]}"
+    first = re.split(r"(?<=[.!?])\s", said, maxsplit=1)[0][:200].rstrip(" .")
+    return f"skl2onnx refuses it ({first or type(cause).__name__})"
 
 
 def _convert(model: Model, types: list[tuple[str, Any]]) -> bytes:

@@ -3,7 +3,8 @@
 Trees compare features rounded to float32, also after a float64 scaler; they know which way a missing value goes at
 a split; and they may split on nothing but being missing (an infinite threshold, on which skl2onnx searches
 forever). Imputers: of text, where what is missing reaches ONNX as the empty string, and of float64, for which ONNX
-Runtime has none.
+Runtime has none. Linear support vectors: without a decision on ZipMap they are refused in a pipeline, and with one
+everywhere.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ def mended_converters() -> Iterator[None]:
         for kind in ("Classifier", "Regressor"):
             replace(f"Sklearn{name}{kind}", _in_float32)
     replace("SklearnSimpleImputer", _with_own_imputer)
+    linear = pool.get("SklearnLinearSVC")
+    if linear is not None:
+        allowed = {**linear.get_allowed_options(), "zipmap": [True, False]}
+        pool["SklearnLinearSVC"] = registry.RegisteredConverter(linear, allowed)
     try:
         with _mended_trees():
             yield

@@ -53,7 +53,7 @@ class Model:
         try:
             frame = to_frame(columns, self.types, self.names)
             label = self.estimator.predict(frame)
-            probabilities = self.estimator.predict_proba(frame) if self.gives_probabilities else None
+            probabilities = self._probabilities(frame) if self.gives_probabilities else None
         except Exception as error:
             raise Refusal(f"{type(error).__name__}: {error}") from error
         if getattr(label, "ndim", 1) == 2 and label.shape[1] == 1:
@@ -63,6 +63,11 @@ class Model:
                 f"predict gave the shape {getattr(label, 'shape', type(label))}, not one value per row"
             )
         return Answer(label, probabilities)
+
+    def _probabilities(self, frame: Any) -> Any:
+        import numpy  # here, as in to_frame
+
+        return numpy.asarray(self.estimator.predict_proba(frame), dtype=float)
 
 
 def plain(array: Any) -> list[Any]:

@@ -1,8 +1,8 @@
 """Prepares a model for serving: scores the reference, converts to ONNX, compares the two.
 
 Writes into the out folder `prepared.json`, `reference-scored.json.gz` where there is a reference, and `model.onnx`
-where the converted model agrees; when the model does not load or does not score, only `failed.json` and exit
-code 3.
+where the converted model agrees; when the model does not load, does not score or gives answers that can't be right,
+only `failed.json` and exit code 3.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .convert import conversions, open_session
+from .convert import conversions, open_session, why_not_converted
+from .faults import find_fault
 from .model import Answer, Model, Refusal, plain
 from .parity import ATOL, RTOL, Converted, Verdict, compare, probe
 
@@ -39,9 +40,10 @@ def main(arguments: list[Path]) -> int:
     except Exception as error:
         said = "".join(traceback.format_exception_only(type(error), error)).strip()
         text = str(error) if isinstance(error, Refusal) else said
-        failed = {"stage": stage, "error": text[-2000:], "traceback": traceback.format_exc()[-8000:]}
-        (out / "failed.json").write_text(json.dumps(failed), encoding="utf-8")
-        return 3
+        return _fail(out, stage, text[-2000:], traceback.format_exc()[-8000:])
+    fault = "" if answer is None or model.classes is None else find_fault(answer, model.classes)
+    if fault:
+        return _fail(out, "answer its reference rows as a classifier does", fault)
     verdict, converted = _convert(model, columns, answer)
     if reference is not None and answer is not None:
         _write_scored(out / "reference-scored.json.gz", reference, model, answer)
@@ -63,6 +65,12 @@ def main(arguments: list[Path]) -> int:
     }
     (out / "prepared.json").write_text(json.dumps(prepared, allow_nan=False), encoding="utf-8")
     return 0
+
+
+def _fail(out: Path, stage: str, error: str, trace: str = "") -> int:
+    failed = {"stage": stage, "error": error, "traceback": trace}
+    (out / "failed.json").write_text(json.dumps(failed), encoding="utf-8")
+    return 3
 
 
 def _read_reference(folder: Path) -> dict[str, list[Any]] | None:
@@ -130,10 +138,7 @@ class _TooLongError(BaseException):
 def _judge(model: Model, converted: Any, columns: Any, answer: Answer) -> Verdict:
     verdict = Verdict()
     if isinstance(converted, Exception):
-        cause = converted.__cause__ or converted  # skl2onnx wraps some in a dump of all attributes
-        verdict.reason = (
-            f"it does not convert to ONNX: {type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
-        )
+        verdict.reason = f"it does not convert to ONNX: {why_not_converted(converted)}"
         return verdict
     try:
         runnable = Converted(open_session(converted), model)

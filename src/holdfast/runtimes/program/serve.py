@@ -1,19 +1,20 @@
 """Answers requests for a model on stdin and stdout, one JSON object per line.
 
 First line out: {"ready": true} or {"error", "traceback"}. Then per line in, {"id", "columns": {name: [...]}}, one
-line out: {"id", "label": [...], "probabilities": [[...]] | null} or {"id", "error"}. Ends at the end of stdin.
+line out: {"id", "label": [...], "probabilities": [[...]] | null}, {"id", "error"} when the model raises, or {"id", "fault"}
+when its answer can't be right. Ends at the end of stdin.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .faults import find_fault
 from .model import Model, Refusal, plain
 
 __all__ = ["main"]
@@ -56,23 +57,13 @@ def _answer(model: Model, request: dict[str, Any]) -> dict[str, Any]:
         answer = model.predict(model.typed(request["columns"]))
     except Refusal as refusal:
         return {"id": request["id"], "error": str(refusal)}
+    fault = find_fault(answer, model.classes)
+    if fault:
+        return {"id": request["id"], "fault": fault}
     probabilities = None if answer.probabilities is None else answer.probabilities.tolist()
     return {"id": request["id"], "label": plain(answer.label), "probabilities": probabilities}
 
 
 def _send(pipe: BinaryIO, message: dict[str, Any]) -> None:
-    try:
-        text = json.dumps(message, allow_nan=False)
-    except ValueError:
-        text = json.dumps(_without_nan(message), allow_nan=False)
-    pipe.write(text.encode() + b"\n")
+    pipe.write(json.dumps(message, allow_nan=False).encode() + b"\n")
     pipe.flush()
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with null for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
