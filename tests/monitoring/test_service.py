@@ -96,6 +96,82 @@ def test_a_gap_is_shown_as_empty_windows(
     assert [window.rows for window in monitor.show(caller, "delays").windows] == [50, 0, 0, 50]
 
 
+class CutOff(Exception):
+    """A fold that dies."""
+
+
+def cut_off(log: FrameLog, monitor: Monitor, after: int) -> None:
+    """Fold until days after `after` are read, then die."""
+    reads = log.read_days
+
+    def failing(endpoint_id: str, first: int, last: int) -> pl.DataFrame:
+        if first > after:
+            raise CutOff
+        return reads(endpoint_id, first, last)
+
+    log.read_days = failing  # type: ignore[method-assign]
+    with pytest.raises(CutOff):
+        monitor.fold_pending()
+    log.read_days = reads  # type: ignore[method-assign]
+
+
+def states(monitor: Monitor, caller: Caller) -> tuple[str, str, int]:
+    """State of document and summary, and the rows in the windows."""
+    report, summary = monitor.show(caller, "delays"), monitor.summary(caller, "delays")
+    assert report.message == summary.message
+    return report.state, summary.state, sum(window.rows for window in report.windows)
+
+
+def test_while_all_is_counted_anew_the_state_says_so(
+    monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, caller: Caller
+) -> None:
+    add_endpoint(REFERENCE)
+    log.add(make_rows(MONDAY, 2100, 0.2, span_ms=3 * WEEK_MS))
+    monitor.fold_pending()
+    assert states(monitor, caller) == ("monitoring", "monitoring", 2100)
+
+    add_endpoint(REFERENCE, window="1h")
+    assert states(monitor, caller) == ("counting", "counting", 0)
+    cut_off(log, monitor, MONDAY + WEEK_MS)
+    report, summary, rows = states(monitor, caller)
+    assert (report, summary) == ("counting", "counting") and 0 < rows < 2100
+    assert "windows may lack rows" in monitor.show(caller, "delays").message
+    monitor.fold_pending()
+    assert states(monitor, caller) == ("monitoring", "monitoring", 2100)
+
+    add_endpoint(reference_columns(make_rows(MONDAY - WEEK_MS, 3000, 0.2, seed=1)), window="1h")
+    assert states(monitor, caller) == ("counting", "counting", 2100)
+    cut_off(log, monitor, MONDAY + WEEK_MS)
+    report, summary, rows = states(monitor, caller)
+    assert (report, summary) == ("counting", "counting") and 0 < rows < 2100
+    monitor.fold_pending()
+    assert states(monitor, caller) == ("monitoring", "monitoring", 2100)
+
+
+def test_another_version_or_new_rows_are_no_counting_anew(
+    monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, caller: Caller
+) -> None:
+    add_endpoint(REFERENCE)
+    log.add(make_rows(MONDAY, 700, 0.2, span_ms=WEEK_MS))
+    monitor.fold_pending()
+    log.add(make_rows(MONDAY + WEEK_MS, 700, 0.2))
+    assert states(monitor, caller) == ("monitoring", "monitoring", 700)
+    add_endpoint(REFERENCE, version=2, live_version=2)
+    assert monitor.show(caller, "delays").state == "learning"
+    monitor.fold_pending()
+    assert states(monitor, caller) == ("monitoring", "monitoring", 1400)
+
+
+def test_the_first_count_of_a_large_log_says_so(
+    monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, caller: Caller
+) -> None:
+    add_endpoint(REFERENCE, window="1h")
+    log.add(make_rows(MONDAY, 2100, 0.2, span_ms=3 * WEEK_MS))
+    assert states(monitor, caller) == ("no data", "no data", 0)
+    cut_off(log, monitor, MONDAY + WEEK_MS)
+    assert states(monitor, caller)[:2] == ("counting", "counting")
+
+
 def test_nothing_yet_is_a_state_not_an_error(
     monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, caller: Caller
 ) -> None:

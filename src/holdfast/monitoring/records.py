@@ -157,8 +157,9 @@ class MonitorReport(msgspec.Struct, frozen=True):
     """What the monitor knows of an endpoint, windows oldest first.
 
     `earlier_windows` counts those before the first of `windows`, which were not asked for.
-    `state` is `no data`, `learning` (its first rows become the reference), `no truth` (drift alone: there is no
-    reference error) or `monitoring`; `message` says it in words.
+    `state` is `no data`, `counting` (from the beginning, as after a change of window or reference: windows may lack
+    rows), `learning` (its first rows become the reference), `no truth` (drift alone: there is no reference error) or
+    `monitoring`; `message` says it in words.
     """
 
     endpoint: str

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from holdfast.kernel.times import Window, iso
+from holdfast.kernel.times import DAY_MS, Window, iso
 from holdfast.monitoring.buckets import group_by_window
 from holdfast.monitoring.decide import count_windows
-from holdfast.monitoring.profile import BOUND_DELTA, TOLERANCE, Profile
+from holdfast.monitoring.profile import (
+    BOUND_DELTA,
+    TOLERANCE,
+    Profile,
+    grain_of,
+    main_version,
+    reference_identity,
+)
 from holdfast.monitoring.records import (
     Alert,
     AlertMark,
     AlertRule,
     Bucket,
     FeatureDrift,
+    FoldState,
     MonitorReport,
     Operations,
     ReferenceReport,
@@ -33,20 +41,28 @@ _MOST_GAPS = 2_000
 class Timeline:
     """The usable buckets of an endpoint and the windows that they fall into.
 
-    Buckets whose reference has just been replaced wait to be counted anew and are left out.
+    Buckets whose reference or size has just been replaced wait to be counted anew and are left out. `is_counting` tells that
+    rows are missing for that reason, or will be once the fold that is due has begun.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
         window: Window,
+        state: FoldState,
         buckets: Sequence[Bucket],
         profiles: Mapping[int, Profile],
         now_ms: int,
     ) -> None:
         names = {version: profile_id(profile) for version, profile in profiles.items()}
         self.window, self.profiles = window, profiles
-        self.buckets = [b for b in buckets if names.get(b.version) == b.reference_id]
+        is_coarse = (
+            window.is_under_a_day and state.grain_ms >= DAY_MS
+        )  # windows of hours, buckets still of days
+        self.buckets = [b for b in buckets if names.get(b.version) == b.reference_id and not is_coarse]
+        self.is_counting = bool(buckets) and (
+            len(self.buckets) < len(buckets) or _is_recounted(endpoint, state, profiles)
+        )
         self.watermark = max((b.last_event for b in self.buckets), default=None)
         self.label_watermark = max(
             (b.last_label for b in self.buckets if b.last_label is not None), default=None
@@ -74,6 +90,16 @@ class Timeline:
             if start in self.groups
         }
         return sum_windows({start: held for start, held in groups.items() if held}, bodies, self.profiles)
+
+
+def _is_recounted(endpoint: Endpoint, state: FoldState, profiles: Mapping[int, Profile]) -> bool:
+    """Whether every bucket waits to be counted, or the first fold has not come to its end."""
+    known = profiles.get(main_version(endpoint))
+    return (
+        not state.cursor
+        or state.grain_ms != grain_of(endpoint)
+        or (known is not None and known.identity != reference_identity(endpoint))
+    )
 
 
 def window_reports(
@@ -135,7 +161,7 @@ def make_report(
     """
     profile = timeline.profiles.get(main)
     seen = sum(bucket.rows for bucket in timeline.buckets if bucket.version == main)
-    state = state_of(profile, any(bucket.rows for bucket in timeline.buckets))
+    state = state_of(timeline, profile)
     return MonitorReport(
         endpoint=endpoint.name,
         clock=endpoint.clock,
@@ -152,9 +178,11 @@ def make_report(
     )
 
 
-def state_of(profile: Profile | None, has_rows: bool) -> str:
-    """`no data`, `learning`, `no truth` or `monitoring`."""
-    if not has_rows:
+def state_of(timeline: Timeline, profile: Profile | None) -> str:
+    """`counting`, `no data`, `learning`, `no truth` or `monitoring`; `profile` is the main version's."""
+    if timeline.is_counting:
+        return "counting"
+    if not any(bucket.rows for bucket in timeline.buckets):
         return "no data"
     if profile is None or not profile.columns:
         return "learning"

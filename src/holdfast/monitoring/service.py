@@ -130,9 +130,9 @@ class Monitor:
         owner = (endpoint.workspace_id, endpoint.endpoint_id)
         state = store.load_state(tx, *owner)
         size = parse_window(window or endpoint.window)
-        _check_window(size, endpoint, state)
+        _check_window(size, endpoint)
         return Timeline(
-            endpoint, size, store.list_buckets(tx, *owner), store.load_profiles(tx, *owner), now_ms
+            endpoint, size, state, store.list_buckets(tx, *owner), store.load_profiles(tx, *owner), now_ms
         )
 
     def _reports(
@@ -226,8 +226,8 @@ def _window_ended(endpoint: Endpoint, state: FoldState, now_ms: int) -> bool:
     return endpoint.clock == "wall" and now_ms >= size.next(size.start_of(state.folded_at))
 
 
-def _check_window(size: Window, endpoint: Endpoint, state: FoldState) -> None:
-    if size.is_under_a_day and state.grain_ms >= DAY_MS:
+def _check_window(size: Window, endpoint: Endpoint) -> None:
+    if size.is_under_a_day and grain_of(endpoint) >= DAY_MS:
         raise InvalidInput(
             f"The endpoint {endpoint.name!r} is counted by day, so it has no windows of {size.text}.",
             hint=f"Set a finer window first: holdfast monitor set {endpoint.name} --window {size.text}.",
@@ -248,7 +248,7 @@ def _summary(
     profile = timeline.profiles.get(main)
     rows = sum(bucket.rows for bucket in timeline.buckets)
     seen = sum(bucket.rows for bucket in timeline.buckets if bucket.version == main)
-    state = state_of(profile, rows > 0)
+    state = state_of(timeline, profile)
     worst, psi = (None, None) if latest is None else worst_drift(latest)
     starts = timeline.starts()[-_TRAFFIC:]
     return Summary(

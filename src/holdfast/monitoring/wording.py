@@ -79,6 +79,11 @@ def state_text(state: str, profile: Profile | None, seen: int) -> str:
     """The state of a monitor as a sentence."""
     if state == "no data":
         return "No prediction has been counted yet."
+    if state == "counting":
+        return (
+            "All predictions are being counted from the beginning, as after a change of the window or the reference. "
+            "Until that is done, windows may lack rows, and no alert is raised or ended."
+        )
     if state == "learning":
         missing = max(LEARNING_ROWS - seen, 0)
         return f"Learning what is normal: {missing:,} more predictions are needed before drift can be told."

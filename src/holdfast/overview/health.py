@@ -27,6 +27,7 @@ _STATUS = {
 }
 _STATES = {
     "no data": Health("neutral", "no predictions"),
+    "counting": Health("neutral", "counting"),
     "learning": Health("neutral", "learning"),
     "no truth": Health("neutral", "drift alone"),
 }
