@@ -53,6 +53,13 @@ def test_an_external_endpoint_is_set_up_and_labelled(holdfast, tmp_path: Path) -
     done = holdfast("feedback", "cli-external", "truth.csv", "--key", "id", "--label", "y")
     assert done.stdout == "Delivered 2 labels of 3 rows to cli-external.\n", done.stderr
     assert json.loads(holdfast("predictions", "show", "cli-external", "--json").stdout)["labels"] == 2
+    unknown = "018f0000-0000-7000-8000-000000000000.0"
+    for asked in (["--key", "nope"], [unknown], ["--key", "nope", "--json"]):
+        done = holdfast("predictions", "show", "cli-external", *asked)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "'cli-external' has no prediction with the" in done.stderr
+        assert "'nope'" in done.stderr or repr(unknown) in done.stderr
+        assert "Code: not_found" in done.stderr
     assert "cli-external" in holdfast("endpoint", "list").stdout
     done = holdfast("endpoint", "show", "cli-externl")
     assert "Did you mean 'cli-external'?" in done.stderr

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,8 +100,38 @@ def test_rows_of_a_file() -> None:
         1, {"a": ["1.5", ""], "c": ["x", "y"], "id": ["7", "8"], "at": ["2013-01-01", "2013-01-02"]}
     )
     rows = rows_of(batch, _ENDPOINT, _FILE, FileColumns(key="id", time="at"))
-    assert rows == Rows({"a": [1.5, None], "c": ["x", "y"]}, ["7", "8"], [1356998400000, 1357084800000], 1)
+    times, written = [1356998400000, 1357084800000], ["2013-01-01", "2013-01-02"]
+    assert rows == Rows({"a": [1.5, None], "c": ["x", "y"]}, ["7", "8"], times, 1, written)
     assert rows_of(batch, _ENDPOINT, _FILE, FileColumns()).keys is None
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_file_of_predictions_has_the_times_as_they_came_in(serving, tmp_path: Path, ending: str) -> None:
+    (tmp_path / "rows.csv").write_text("a,c,at\n1,x,2013-01-01T10:00:00+01:00\n2,y,1357084800000\n3,z,\n")
+    command = [
+        "predict",
+        "e",
+        "rows.csv",
+        "--time",
+        "at",
+        "--output",
+        f"out.{ending}",
+        "--server",
+        serving.url,
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / f"out.{ending}").open(newline="") as file:
+        rows = list(csv.DictReader(file)) if ending == "csv" else [json.loads(line) for line in file]
+    assert [row["event_time"] or "" for row in rows] == ["2013-01-01T10:00:00+01:00", "1357084800000", ""]
+    sent = json.loads(next(seen for seen in serving.seen if "infer" in seen.path).body)["inputs"]
+    assert next(each["data"] for each in sent if "time" in each["name"])[:2] == [1357030800000, 1357084800000]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def make_entry(index: int, action: str) -> AuditEntry:
     [
         ("failed", "monitoring", "harm", "failed"), ("preparing", "no data", "busy", "preparing"),
         ("live", "learning", "neutral", "learning"), ("live", "no truth", "neutral", "drift alone"),
+        ("live", "counting", "neutral", "counting"),
         ("live", "no data", "neutral", "no predictions"), ("live", "monitoring", "ok", "doing well"),
     ],
 )  # fmt: skip

@@ -85,7 +85,7 @@ class _Nothing:
 
 
 class _Lines:
-    """Writes one line per row: prediction_id, key, event_time, prediction and the score of each class."""
+    """Writes one line per row: prediction_id, key, event_time as it came in, prediction and the score of each class."""
 
     def __init__(self, file: IO[str], classes: Sequence[str], *, as_csv: bool) -> None:
         self._file = file
@@ -97,7 +97,7 @@ class _Lines:
     def write(self, rows: Rows, answer: Predictions) -> None:
         for row, prediction_id in enumerate(answer.prediction_ids):
             key = None if rows.keys is None else rows.keys[row]
-            at = None if rows.event_times is None else rows.event_times[row]
+            at = None if rows.written_times is None else rows.written_times[row]
             scores = answer.probabilities[row] if answer.probabilities is not None else []
             if self._csv is not None:
                 self._csv.writerow([prediction_id, key, at, answer.labels[row], *scores])

@@ -11,6 +11,7 @@ from holdfast.cli.errors import suggesting
 from holdfast.cli.groups import NounGroup
 from holdfast.cli.options import json_option, with_client
 from holdfast.cli.output import print_json, print_pairs
+from holdfast.kernel.errors import NotFound
 
 if TYPE_CHECKING:
     from holdfast.client import Client
@@ -32,7 +33,7 @@ def predictions() -> None:
 def show_predictions(
     client: Client, endpoint: str, prediction_id: str | None, key: str | None, as_json: bool
 ) -> None:
-    """Show a logged prediction with its label, or how much is logged."""
+    """Show a logged prediction with its label, or how much is logged. Fails when there is none."""
     if prediction_id is not None and key is not None:
         raise click.UsageError("Give PREDICTION_ID or --key, not both.")
     with suggesting(endpoint, lambda: endpoint_names(client)):
@@ -41,11 +42,15 @@ def show_predictions(
             print_json(status) if as_json else print_pairs(_words(status))
             return
         found = client.find_predictions(endpoint, prediction_id=prediction_id, key=key)
+    if not found:
+        asked = f"the key {key!r}" if key is not None else f"the id {prediction_id!r}"
+        raise NotFound(
+            f"The endpoint {endpoint!r} has no prediction with {asked} in its table.",
+            hint=f"One that was just made is there within seconds: holdfast predictions show {endpoint} tells what waits.",
+        )
     if as_json:
         print_json({"items": found})
         return
-    if not found:
-        click.echo(f"{endpoint} has no prediction with the key {key!r} in its table.")
     for row in found:
         print_pairs(list(row.items()))
         click.echo()

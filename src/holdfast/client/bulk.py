@@ -31,6 +31,8 @@ class Rows(msgspec.Struct, frozen=True):
     event_times: Sequence[int | None] | None = None
     first_row: int | None = None
     """Where in the file the rows begin, counted from 1."""
+    written_times: Sequence[Any] | None = None
+    """The event times as the file has them."""
 
     @property
     def count(self) -> int:
@@ -96,7 +98,15 @@ def rows_of(batch: Batch, endpoint: Endpoint, path: Path, names: FileColumns) ->
         if asked != default and asked not in batch.columns:
             raise _no_column(asked, batch, path)
     columns = {item["name"]: convert(batch, item["name"], item["type"], path) for item in inputs}
-    return Rows(columns, _keys(batch, names.key), _times(batch, names.time, path), batch.first_row)
+    times = batch.columns.get(names.time)
+    written = None if times is None else [None if is_missing(value) else value for value in times]
+    return Rows(
+        columns,
+        _keys(batch, names.key),
+        _times(batch, names.time, path),
+        batch.first_row,
+        written,
+    )
 
 
 def feedback_rows(client: Client, endpoint: str, batch: Batch, path: Path, names: FileColumns) -> int:
