@@ -42,10 +42,9 @@ def show_predictions(
             print_json(status) if as_json else print_pairs(_words(status))
             return
         found = client.find_predictions(endpoint, prediction_id=prediction_id, key=key)
-    if not found:
-        asked = f"the key {key!r}" if key is not None else f"the id {prediction_id!r}"
+    if not found:  # for an unknown id the server says so
         raise NotFound(
-            f"The endpoint {endpoint!r} has no prediction with {asked} in its table.",
+            f"The endpoint {endpoint!r} has no prediction with the key {key!r} in its table.",
             hint=f"One that was just made is there within seconds: holdfast predictions show {endpoint} tells what waits.",
         )
     if as_json:
