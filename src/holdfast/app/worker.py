@@ -35,12 +35,12 @@ _LEFTOVER_S = 86_400.0
 def run(options: argparse.Namespace) -> int:
     """Work until SIGTERM, or until the server that started it is gone."""
     configure_logs("worker", options.log_level)
+    services = open_services(options.data.absolute())
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     if options.supervised:
         end_with_parent(stop)
-    services = open_services(options.data.absolute())
     owner = new_id("w")
     tasks = [
         _Task("prepare", lambda: _prepare(services, owner, stop)),
