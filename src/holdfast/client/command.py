@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +26,7 @@ __all__ = ["CommandResult", "record_command"]
 _DIFF = "code.diff"
 _PACKAGES = "packages.txt"
 _OUTPUT = "output.log"
+_SIGNAL_S = 0.2
 _PYTHON = re.compile(r"python[0-9.]*(\.exe)?", re.IGNORECASE)
 _LIST_PACKAGES = (
     "import importlib.metadata as m\n"
@@ -137,19 +137,24 @@ def _packages_of(program: str) -> list[str]:
 def _execute(arguments: Sequence[str], variables: Mapping[str, str], log: IO[bytes], echo: bool) -> int:
     """Run to the end and give the return code of `subprocess`: negative for a signal."""
     lock = threading.Lock()
-    process = subprocess.Popen(arguments, env=dict(variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    streams = ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
-    threads = [
-        threading.Thread(
-            target=_tee, args=(source, terminal.buffer if echo else None, log, lock), daemon=True
+    with _Signals() as signals:
+        process = subprocess.Popen(
+            arguments, env=dict(variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        for source, terminal in streams
-    ]
-    with _passing_signals(process):
+        signals.pass_to(process)
+        streams = ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
+        threads = [
+            threading.Thread(
+                target=_tee, args=(source, terminal.buffer if echo else None, log, lock), daemon=True
+            )
+            for source, terminal in streams
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            # A signal that comes just before a wait without end would be handled only after it.
+            while thread.is_alive():
+                thread.join(_SIGNAL_S)
         return process.wait()
 
 
@@ -167,24 +172,36 @@ def _tee(source: IO[bytes], terminal: IO[bytes] | None, log: IO[bytes], lock: th
     source.close()
 
 
-@contextmanager
-def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass signals on to the command. Ctrl-C in a terminal reaches it by itself, so it is only outlived
-    here.
+class _Signals:
+    """Passes signals on to the command, also those that come before it has started. Ctrl-C in a terminal reaches
+    it by itself, so it is only outlived here.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    from_terminal = sys.stdin is not None and sys.stdin.isatty()
 
-    def forward(number: int, _: object) -> None:
-        if process.poll() is None and not (number == signal.SIGINT and from_terminal):
-            process.send_signal(number)
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._before: dict[int, Any] = {}
+        self._from_terminal = sys.stdin is not None and sys.stdin.isatty()
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if os.name == "posix" else ("SIGINT",)
-    before = {getattr(signal, name): signal.signal(getattr(signal, name), forward) for name in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is threading.main_thread():
+            names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if os.name == "posix" else ("SIGINT",)
+            for number in (getattr(signal, name) for name in names):
+                self._before[number] = signal.signal(number, self._forward)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def pass_to(self, process: subprocess.Popen[bytes]) -> None:
+        """The command has started: it gets what came meanwhile, and all that comes."""
+        self._process = process
+        for number in self._early:
+            self._forward(number, None)
+
+    def _forward(self, number: int, _: object) -> None:
+        if self._process is None:
+            self._early.append(number)
+        elif self._process.poll() is None and not (number == signal.SIGINT and self._from_terminal):
+            self._process.send_signal(number)
