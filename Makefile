@@ -35,7 +35,7 @@ test: setup
 
 test-full: setup
 	@sh tools/system_packages.sh
-	$(BIN)/python -m pytest
+	HOLDFAST_FULL=1 $(BIN)/python -m pytest
 
 demo: setup
 	@$(BIN)/holdfast demo

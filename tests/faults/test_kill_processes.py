@@ -14,7 +14,7 @@ import holdfast
 from holdfast.kernel.errors import HoldfastError
 from tests.faults.system import ENDPOINT, System, make_rows, train_and_deploy, wait_until
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 DAY_MS = 86_400_000
 START_MS = 1_735_689_600_000  # 2025-01-01
 ROUNDS = 30 if os.environ.get("HOLDFAST_FULL") else 5
