@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import signal
 import socket
@@ -20,17 +19,19 @@ from holdfast.app.__main__ import settings_of
 from holdfast.app.children import Children
 from holdfast.app.compose import Composition, build_app
 from holdfast.app.folder import hold_folder
-from holdfast.kernel.errors import Conflict, InvalidInput
+from holdfast.kernel.errors import InvalidInput
 from holdfast.settings import Settings
 from holdfast.storage.migrate import migrate
 from holdfast.version import __version__
 from holdfast.web.guards import is_loopback_host
 from holdfast.web.logs import configure_logs
+from holdfast.web.sockets import listen, netloc
 
 __all__ = ["run"]
 
 _GRACEFUL_S = 8
 _HIGHEST_PORT = 65_535
+_TWO_PORTS = "Give another one with --port; the next port must be free too."
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,9 +51,9 @@ def run(options: argparse.Namespace) -> int:
     with hold_folder(settings.data) as data:
         settings = msgspec.structs.replace(settings, data=data)
         migrate(settings.database)
-        listener = _listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port, _TWO_PORTS)
         if settings.inference:
-            _listen(settings.host, settings.inference_port).close()
+            listen(settings.host, settings.inference_port, _TWO_PORTS).close()
         _serve(settings, listener, options.log_level)
     return 0
 
@@ -140,43 +141,18 @@ def _commands(settings: Settings, log_level: str) -> dict[str, list[str]]:
             "--port",
             str(settings.inference_port),
             "--server",
-            f"http://{_netloc(settings.host)}:{settings.port}",
+            f"http://{netloc(settings.host)}:{settings.port}",
             "--data",
             str(settings.data / "inference"),
         ]
     return {name: [*command, "--log-level", log_level] for name, command in commands.items()}
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((host.strip("[]"), port))
-    except OSError as error:
-        listener.close()
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            what = "is in use" if error.errno == errno.EADDRINUSE else "may not be used by this user"
-            raise Conflict(
-                f"The port {port} on {host} {what}.",
-                hint="Give another one with --port; the next port must be free too.",
-            ) from error
-        raise InvalidInput(f"The address {host!r} can't be bound: {error.strerror}.") from error
-    listener.listen(1024)
-    listener.setblocking(False)
-    return listener
-
-
-def _netloc(host: str) -> str:
-    return f"[{host.strip('[]')}]" if ":" in host else host
-
-
 def _banner(settings: Settings) -> str:
-    address = f"http://{_netloc(settings.host)}:{settings.port}"
+    address = f"http://{netloc(settings.host)}:{settings.port}"
     lines = [f"holdfast {__version__} serves at {address}", f"  data folder   {settings.data}"]
     if settings.inference:
-        lines.append(f"  inference     http://{_netloc(settings.host)}:{settings.inference_port}")
+        lines.append(f"  inference     http://{netloc(settings.host)}:{settings.inference_port}")
     if sys.stdout.isatty():
         lines.append("  Ctrl-C ends it")
     return "\n".join(lines)

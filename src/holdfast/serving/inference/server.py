@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import gc
 import logging
@@ -35,6 +34,7 @@ from holdfast.serving.inference.ship import Shipper
 from holdfast.serving.inference.spool import Spool, SpoolWriter
 from holdfast.serving.inference.turn import Turn
 from holdfast.serving.records import DesiredState, Heartbeat
+from holdfast.web.sockets import listen
 
 __all__ = ["run"]
 
@@ -54,7 +54,7 @@ def run(settings: InferenceSettings) -> int:
         )
     with (
         _hold(settings.data_dir),
-        contextlib.closing(_listen(settings.host, settings.port)) as listener,
+        contextlib.closing(listen(settings.host, settings.port)) as listener,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         runner.run(_Process(settings, listener).serve())
@@ -244,23 +244,3 @@ def _hold(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((host.strip("[]"), port))
-    except OSError as error:
-        listener.close()
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            what = "is in use" if error.errno == errno.EADDRINUSE else "may not be used by this user"
-            raise Conflict(
-                f"The port {port} on {host} {what}.", hint="Give another one with --port."
-            ) from error
-        raise InvalidInput(f"The address {host!r} can't be bound: {error.strerror}.") from error
-    listener.listen(1024)
-    listener.setblocking(False)
-    return listener
