@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.app.compose import Composition
 
 OPEN_TO_ALL = {
-    "/health", "/ready", "/version", "/metrics", "/api/v1/version", "/api/v1/openapi.json", "/api/v1/whoami",
+    "/health", "/sign-in", "/ready", "/version", "/metrics", "/api/v1/version", "/api/v1/openapi.json", "/api/v1/whoami",
 }  # fmt: skip
 
 

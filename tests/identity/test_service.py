@@ -21,6 +21,7 @@ from holdfast.identity.service import (
     require,
     system_caller,
 )
+from holdfast.kernel.clock import ManualClock
 from holdfast.kernel.errors import Conflict, Forbidden, Unauthenticated
 from holdfast.kernel.principal import ROLES, Caller
 
@@ -72,12 +73,12 @@ def test_the_administrator_and_holdfast_itself_may_do_everything() -> None:
 
 
 def test_no_credential_is_the_open_principal() -> None:
-    assert Identity(TOKEN).authenticate({}) == OPEN
+    assert Identity(TOKEN, ManualClock()).authenticate({}) == OPEN
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_secret_is_the_administrator(scheme: str) -> None:
-    assert Identity(TOKEN).authenticate({"authorization": f"{scheme} {TOKEN}"}) == ADMIN
+    assert Identity(TOKEN, ManualClock()).authenticate({"authorization": f"{scheme} {TOKEN}"}) == ADMIN
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_the_secret_is_the_administrator(scheme: str) -> None:
 )  # fmt: skip
 def test_another_credential_is_refused(given: str) -> None:
     with pytest.raises(Unauthenticated):
-        Identity(TOKEN).authenticate({"authorization": given})
+        Identity(TOKEN, ManualClock()).authenticate({"authorization": given})
 
 
 def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from holdfast.app.services import Services
 from holdfast.audit import pages as audit_pages
 from holdfast.audit import routes as audit_routes
+from holdfast.identity import pages as identity_pages
 from holdfast.identity import routes as identity_routes
 from holdfast.identity.records import PUBLIC
 from holdfast.identity.service import Identity, ensure_admin_token, may, system_caller
@@ -46,7 +47,7 @@ class Composition(Services):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.identity = Identity(ensure_admin_token(settings.data / "admin.token"))
+        self.identity = Identity(ensure_admin_token(settings.data / "admin.token"), self.clock)
         self.metrics = Metrics()
 
 
@@ -104,6 +105,7 @@ def _counts(c: Composition) -> dict[str, int]:
 def _pages(c: Composition) -> list[Route]:
     return [
         *audit_pages.pages(c.audit),
+        *identity_pages.pages(c.identity),
         *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run),
         *registry_pages.pages(c.registry, c.tracking),
         *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit),

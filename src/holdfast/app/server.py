@@ -68,7 +68,7 @@ def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
         # What is built at start stays for good: keep the collector from walking it again and again.
         gc.collect()
         gc.freeze()
-        print(_banner(settings), flush=True)  # noqa: T201 - tells the user where the server is
+        print(_banner(composition), flush=True)  # noqa: T201 - tells the user where the server is
         yield
         composition.closing.set()
 
@@ -148,11 +148,14 @@ def _commands(settings: Settings, log_level: str) -> dict[str, list[str]]:
     return {name: [*command, "--log-level", log_level] for name, command in commands.items()}
 
 
-def _banner(settings: Settings) -> str:
+def _banner(composition: Composition) -> str:
+    settings = composition.settings
     address = f"http://{netloc(settings.host)}:{settings.port}"
     lines = [f"holdfast {__version__} serves at {address}", f"  data folder   {settings.data}"]
     if settings.inference:
         lines.append(f"  inference     http://{netloc(settings.host)}:{settings.inference_port}")
     if sys.stdout.isatty():
+        # For the person at this terminal alone: an address with a secret must not get into log files.
+        lines.append(f"  administrator {address}/sign-in?code={composition.identity.sign_in.make_code()}")
         lines.append("  Ctrl-C ends it")
     return "\n".join(lines)

@@ -9,15 +9,28 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from holdfast.identity.records import PUBLIC, ROLE_PERMISSIONS, WhoAmI
+from holdfast.identity.sign_in import SignIn
+from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import Conflict, Forbidden, Unauthenticated
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.principal import Caller, Principal
 
-__all__ = ["ADMIN", "OPEN", "SYSTEM", "Identity", "ensure_admin_token", "may", "require", "system_caller"]
+__all__ = [
+    "ADMIN",
+    "OPEN",
+    "SIGNED_IN",
+    "SYSTEM",
+    "Identity",
+    "ensure_admin_token",
+    "may",
+    "require",
+    "system_caller",
+]
 
 OPEN = Principal("open", "open mode", "contributor", "open", extra=("predictions:replay",))
 """Everybody who reaches a loopback server in open mode."""
 ADMIN = Principal("admin", "admin", "admin", "admin-token", token_id="admin.token")
+SIGNED_IN = Principal("admin", "admin", "admin", "session", token_id="session")
 SYSTEM = Principal("system", "holdfast", "admin", "system")
 """holdfast itself: its worker's findings and preparations."""
 _TOKEN = re.compile(r"[0-9a-f]{64}")
@@ -78,16 +91,21 @@ def _write_token(path: Path) -> None:
 
 
 class Identity:
-    """Tells the principal of a request. In open mode: no credential is the open principal, the secret is admin."""
+    """Tells the principal of a request. In open mode: no credential is the open principal; the secret, or a session
+    that a one-time address opened, is admin."""
 
-    def __init__(self, admin_token: str) -> None:
+    def __init__(self, admin_token: str, clock: Clock) -> None:
         self._admin_token = admin_token.encode()
+        self.sign_in = SignIn(clock)
 
     def authenticate(self, headers: Mapping[str, str]) -> Principal:
-        """The principal behind the `Authorization` header. Raises Unauthenticated on a wrong credential."""
+        """The principal behind the `Authorization` header or the session cookie.
+
+        Raises Unauthenticated on a wrong credential; a session that has ended is no credential.
+        """
         given = headers.get("authorization", "")
         if not given:
-            return OPEN
+            return SIGNED_IN if self.sign_in.is_session(headers.get("cookie", "")) else OPEN
         scheme, _, secret = given.partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(secret.strip().encode(), self._admin_token):
             return ADMIN
