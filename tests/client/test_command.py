@@ -55,6 +55,21 @@ def test_output_packages_and_end_are_recorded(recording, client: Client, capfdbi
     assert out == b"r1\n" and err == b"oh\n"
 
 
+def test_lines_of_both_streams_stay_whole(recording, client: Client) -> None:
+    code = (
+        "import sys\n"
+        "for n in range(200):\n"
+        "    for part in ('out', str(n), '\\n'):\n"
+        "        print(part, end='', flush=True)\n"
+        "        print(part.replace('out', 'err'), end='', flush=True, file=sys.stderr)\n"
+        "print('x' * 200_000, end='')\n"
+    )
+    assert record_command(client, [sys.executable, "-c", code], echo=False).exit_code == 0
+    lines = _artifact(recording, "output.log").splitlines()
+    assert sorted(lines[:-1]) == sorted(f"{name}{n}" for n in range(200) for name in ("out", "err"))
+    assert lines[-1] == "x" * 200_000
+
+
 def test_the_exit_code_is_the_commands(recording, client: Client) -> None:
     assert record_command(client, ["sh", "-c", "exit 7"]).exit_code == 7
     assert _end(recording) == {"status": "failed", "exit_code": 7}

@@ -27,6 +27,7 @@ _DIFF = "code.diff"
 _PACKAGES = "packages.txt"
 _OUTPUT = "output.log"
 _SIGNAL_S = 0.2
+_BLOCK = 1 << 16
 _PYTHON = re.compile(r"python[0-9.]*(\.exe)?", re.IGNORECASE)
 _LIST_PACKAGES = (
     "import importlib.metadata as m\n"
@@ -159,16 +160,25 @@ def _execute(arguments: Sequence[str], variables: Mapping[str, str], log: IO[byt
 
 
 def _tee(source: IO[bytes], terminal: IO[bytes] | None, log: IO[bytes], lock: threading.Lock) -> None:
-    """Copy a stream as it comes. A closed terminal (`| head`) must not stop the command: the log goes on."""
-    while block := os.read(source.fileno(), 1 << 16):
+    """Copy a stream: to the terminal as it comes, to the log line by line, so that no line is cut by the other
+    stream's. A closed terminal (`| head`) must not stop the command: the log goes on.
+    """
+    begun = b""
+    while block := os.read(source.fileno(), _BLOCK):
+        lines, newline, begun = (begun + block).rpartition(b"\n")
+        if len(begun) > _BLOCK:  # a line without end
+            lines, begun = lines + newline + begun, b""
+            newline = b""
         with lock:
-            log.write(block)
+            log.write(lines + newline)
         if terminal is not None:
             try:
                 terminal.write(block)
                 terminal.flush()
             except (BrokenPipeError, ValueError):
                 terminal = None
+    with lock:
+        log.write(begun)
     source.close()
 
 
