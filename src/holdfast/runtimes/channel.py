@@ -69,6 +69,8 @@ class Channel:
             data = os.read(self._out, _READ_BYTES)
         except BlockingIOError:
             return
+        except OSError as error:  # closed meanwhile by another thread
+            raise EndedError from error
         if not data or len(self._read) + len(data) > self._most:
             raise EndedError
         self._read += data
