@@ -35,6 +35,8 @@ test: setup
 
 test-full: setup
 	@sh tools/system_packages.sh
+	@sh tools/judges.sh judges
+	@sh tools/judges.sh scanner
 	HOLDFAST_FULL=1 $(BIN)/python -m pytest
 
 demo: setup
@@ -47,5 +49,7 @@ docs: setup
 	$(BIN)/python tools/generate_docs.py
 
 constraints: setup
-	$(BIN)/uv pip compile -q pyproject.toml --extra server --extra demo --group dev --python-version 3.11 \
-	  --universal --generate-hashes --no-header --no-emit-index-url --upgrade -o constraints.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra server --extra demo --extra otel --group dev \
+	  --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --upgrade -o constraints.txt
+	for group in judges scanner; do $(BIN)/uv pip compile -q --group $$group --python-version 3.11 --universal \
+	  --generate-hashes --no-header --no-emit-index-url --upgrade -o constraints-$$group.txt; done
