@@ -10,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Index,
-    Integer,
     PrimaryKeyConstraint,
     Row,
     String,
@@ -33,7 +32,7 @@ from holdfast.predictions.records import (
     SegmentName,
     SegmentOutcome,
 )
-from holdfast.storage import Tx, metadata
+from holdfast.storage import BigId, Tx, metadata
 
 __all__ = [
     "endpoint_by_id",
@@ -60,8 +59,6 @@ __all__ = [
     "update_endpoint",
 ]
 
-# SQLite gives 64-bit row ids to INTEGER keys alone.
-_BigId = BigInteger().with_variant(Integer, "sqlite")
 
 _endpoints = Table(
     "endpoint",
@@ -128,7 +125,7 @@ _batches = Table(
 _changes = Table(
     "prediction_change",
     metadata,
-    Column("change_id", _BigId, primary_key=True, autoincrement=True),
+    Column("change_id", BigId, primary_key=True, autoincrement=True),
     Column("workspace_id", String(64), nullable=False),
     Column("endpoint_id", String(64), nullable=False),
     Column("first_day", BigInteger, nullable=False),

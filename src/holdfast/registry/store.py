@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion
 from holdfast.runtimes.records import ModelDescription, Parity
-from holdfast.storage import Tx, metadata
+from holdfast.storage import BigId, Tx, metadata
 
 __all__ = [
     "alias_changes",
@@ -43,7 +43,6 @@ __all__ = [
     "update_version",
 ]
 
-BigId = BigInteger().with_variant(Integer, "sqlite")
 
 _models = Table(
     "registered_model",

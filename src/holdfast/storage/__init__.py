@@ -7,7 +7,8 @@ Not here: what the rows mean (each room's `store`).
 
 from holdfast.storage import leases, trees
 from holdfast.storage.engine import Storage, Tx
+from holdfast.storage.locks import lock
 from holdfast.storage.objects import Blob, Objects
-from holdfast.storage.tables import metadata
+from holdfast.storage.tables import BigId, metadata
 
-__all__ = ["Blob", "Objects", "Storage", "Tx", "leases", "metadata", "trees"]
+__all__ = ["BigId", "Blob", "Objects", "Storage", "Tx", "leases", "lock", "metadata", "trees"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from sqlalchemy import BigInteger, Integer, MetaData
 
-__all__ = ["metadata"]
+__all__ = ["BigId", "metadata"]
 
 metadata = MetaData(
     naming_convention={
@@ -14,3 +14,5 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""The type of a key that counts up by itself: SQLite gives 64-bit row ids to INTEGER keys alone."""

@@ -21,8 +21,8 @@ from sqlalchemy import (
     update,
 )
 
-from holdfast.storage import Tx, metadata
-from holdfast.tracking.store.runs import BigId, summaries
+from holdfast.storage import BigId, Tx, metadata
+from holdfast.tracking.store.runs import summaries
 
 __all__ = ["KeySummary", "has_batch", "insert_batch", "load_batches", "load_digests", "merge_summaries"]
 

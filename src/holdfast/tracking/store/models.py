@@ -6,9 +6,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Row, String, Table, UniqueConstraint, insert, select, update
 
-from holdfast.storage import Tx, metadata
+from holdfast.storage import BigId, Tx, metadata
 from holdfast.tracking.records import LoggedModel
-from holdfast.tracking.store.runs import BigId
 
 __all__ = ["find_logged_model", "insert_logged_model", "list_logged_models", "mark_ready"]
 

@@ -27,11 +27,10 @@ from sqlalchemy import (
     update,
 )
 
-from holdfast.storage import Tx, metadata
+from holdfast.storage import BigId, Tx, metadata
 from holdfast.tracking.records import Experiment, MetricSummary, Recipe, Run
 
 __all__ = [
-    "BigId",
     "experiment_number",
     "find_experiment",
     "find_run",
@@ -48,8 +47,6 @@ __all__ = [
     "upsert_values",
 ]
 
-# SQLite gives 64-bit row ids to INTEGER keys alone.
-BigId = BigInteger().with_variant(Integer, "sqlite")
 
 _experiments = Table(
     "experiment",
