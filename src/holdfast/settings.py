@@ -13,7 +13,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The settings of a process, from command-line options."""
+    """The settings of a process, from command-line options; `keys_command` from HOLDFAST_KEYS_COMMAND."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -21,6 +21,10 @@ class Settings(msgspec.Struct, frozen=True):
     worker: bool = True
     inference: bool = True
     workspace: str = "default"
+    keys_folder: Path | None = None
+    keys_command: str = ""
+    allow_egress: tuple[str, ...] = ()
+    """Hosts, HOST:PORT, addresses and CIDR ranges that connections may leave for beside public https."""
 
     @property
     def database(self) -> Path:
@@ -35,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def keys(self) -> Path:
         """The folder of the private keys (0700; its files 0600)."""
-        return self.data / "keys"
+        return self.keys_folder or self.data / "keys"
 
     @property
     def inference_port(self) -> int:

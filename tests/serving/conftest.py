@@ -16,6 +16,7 @@ from holdfast.registry.service import Registry
 from holdfast.runtimes.records import Column, Deployable, ModelDescription, Output, Parity, Signature
 from holdfast.serving.service import Serving
 from holdfast.storage import Objects, Storage
+from holdfast.storage.keys import open_keyring
 from holdfast.tracking.models import LoggedModels
 
 SIGNATURE = Signature((Column("x", "double"), Column("y", "double")), (Output("label", "long"),))
@@ -48,7 +49,7 @@ def closing() -> threading.Event:
 def serving(
     storage: Storage, objects: Objects, registry: Registry, tmp_path: Path, closing: threading.Event
 ) -> Serving:
-    return Serving(storage, objects, registry, tmp_path / "keys" / "serving.key", closing)
+    return Serving(storage, objects, registry, open_keyring(tmp_path / "keys"), closing)
 
 
 @pytest.fixture

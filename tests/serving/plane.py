@@ -29,6 +29,7 @@ from holdfast.kernel.principal import Caller
 from holdfast.predictions.compact import compact_pending
 from holdfast.registry.records import ModelVersion
 from holdfast.serving.records import DeployRequest
+from holdfast.settings import Settings
 
 __all__ = ["ENDPOINT", "Plane", "Replica", "infer_body", "wait_until"]
 
@@ -73,7 +74,7 @@ class Plane:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
-        self.services: Services = open_services(data)
+        self.services: Services = open_services(Settings(data=data))
 
     def start(self) -> None:
         command = [sys.executable, "-m", "holdfast.app", "server", "--no-worker", "--no-inference"]

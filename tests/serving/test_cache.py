@@ -15,7 +15,8 @@ from holdfast.kernel.errors import IntegrityError, InvalidInput, Unavailable
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.serving.inference.cache import Cache
 from holdfast.serving.records import DesiredEndpoint, DesiredState, SignedState
-from holdfast.serving.signing import load_key, sign_state
+from holdfast.serving.signing import sign_state
+from holdfast.storage.keys import open_keyring
 
 CONTENTS = {"model.onnx": b"weights", "sub/holdfast.json": b"{}"}
 
@@ -39,8 +40,10 @@ def unreachable(sha256: str, write: Callable[[bytes], object]) -> None:
     raise Unavailable("gone")
 
 
-def sign(tmp_path: Path, generation: int, key: str = "serving.key") -> SignedState:
-    return sign_state(DesiredState(generation, "default", [desired()]), load_key(tmp_path / key))
+def sign(tmp_path: Path, generation: int, key: str = "keys") -> SignedState:
+    return sign_state(
+        DesiredState(generation, "default", [desired()]), open_keyring(tmp_path / key).signing_key("serving")
+    )
 
 
 def test_a_model_is_fetched_once_and_served_without_the_control_plane(tmp_path: Path) -> None:
@@ -125,12 +128,3 @@ def test_the_kept_state_is_checked_again(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"signature":"', b'"signature":"AAAA'))
     with pytest.raises(IntegrityError):
         Cache(tmp_path / "replica").load_state()
-
-
-def test_the_signing_key_is_made_once_and_private(tmp_path: Path) -> None:
-    first, again = load_key(tmp_path / "keys" / "serving.key"), load_key(tmp_path / "keys" / "serving.key")
-    assert first.private_bytes_raw() == again.private_bytes_raw()
-    assert (tmp_path / "keys" / "serving.key").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "bad.key").write_text("rubbish")
-    with pytest.raises(IntegrityError):
-        load_key(tmp_path / "bad.key")

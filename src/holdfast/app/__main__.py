@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,11 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def settings_of(options: argparse.Namespace) -> Settings:
     """The settings that the options stand for."""
     return Settings(
-        data=options.data,
+        data=options.data.expanduser().absolute(),
         host=getattr(options, "host", "127.0.0.1"),
         port=getattr(options, "port", 5000),
         worker=not getattr(options, "no_worker", False),
         inference=not getattr(options, "no_inference", False),
+        keys_folder=_folder(getattr(options, "keys", None)),
+        keys_command=os.environ.get("HOLDFAST_KEYS_COMMAND", ""),
+        allow_egress=tuple(getattr(options, "allow_egress", ())),
     )
 
 
@@ -52,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     worker = processes.add_parser("worker", help="background work")
     worker.add_argument("--data", type=Path, default=Path("holdfast-data"))
     worker.add_argument("--supervised", action="store_true")
+    for process in (server, worker):
+        process.add_argument("--keys", type=Path)
+        process.add_argument("--allow-egress", action="append", default=[])
     inference = processes.add_parser("inference", help="the inference server")
     inference.add_argument("--host", default="127.0.0.1")
     inference.add_argument("--port", type=_port, default=5001)
@@ -63,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     for process in (server, worker, inference, fold):
         process.add_argument("--log-level", choices=LEVELS, default="warning")
     return parser
+
+
+def _folder(path: Path | None) -> Path | None:
+    return None if path is None else path.expanduser().absolute()
 
 
 def _port(text: str) -> int:

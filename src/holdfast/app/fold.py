@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from holdfast.app.__main__ import settings_of
 from holdfast.app.services import open_services
 from holdfast.web.logs import configure_logs
 
@@ -13,7 +14,7 @@ __all__ = ["run"]
 def run(options: argparse.Namespace) -> int:
     """Fold everything that changed, raise alerts, and end."""
     configure_logs("fold", options.log_level)
-    services = open_services(options.data.absolute())
+    services = open_services(settings_of(options))
     try:
         services.monitor.fold_pending()
     finally:

@@ -132,7 +132,9 @@ class _Server(uvicorn.Server):
 def _commands(settings: Settings, log_level: str) -> dict[str, list[str]]:
     commands: dict[str, list[str]] = {}
     if settings.worker:
-        commands["worker"] = ["worker", "--data", str(settings.data)]
+        commands["worker"] = ["worker", "--data", str(settings.data), "--keys", str(settings.keys)]
+        for entry in settings.allow_egress:
+            commands["worker"] += ["--allow-egress", entry]
     if settings.inference:
         commands["inference"] = [
             "inference",

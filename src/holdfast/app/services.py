@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from holdfast.audit.service import AuditLog
 from holdfast.jobs.local import LocalExecutor
@@ -14,9 +13,11 @@ from holdfast.registry.service import Registry
 from holdfast.serving.service import Serving
 from holdfast.settings import Settings
 from holdfast.storage import Objects, Storage
+from holdfast.storage.keys import open_keyring
 from holdfast.storage.migrate import require_current
 from holdfast.tracking.models import LoggedModels
 from holdfast.tracking.service import Tracking
+from holdfast.web.egress import Egress
 
 __all__ = ["Services", "open_services"]
 
@@ -31,6 +32,8 @@ class Services:
         self.closing = threading.Event()
         self.storage = Storage(settings.database)
         self.objects = Objects(settings.objects)
+        self.keys = open_keyring(settings.keys, settings.keys_command)
+        self.egress = Egress(settings.allow_egress)
         # Open mode is a single user's server on loopback, where a machine without bubblewrap may still work.
         self.executor = LocalExecutor(hidden=[settings.data], sandbox="preferred")
         self.audit = AuditLog(self.storage)
@@ -38,9 +41,7 @@ class Services:
         self.models = LoggedModels(self.storage, self.objects)
         self.registry = Registry(self.storage, self.objects, self.models)
         self.predictions = Predictions(self.storage, self.objects)
-        self.serving = Serving(
-            self.storage, self.objects, self.registry, settings.keys / "serving.key", self.closing
-        )
+        self.serving = Serving(self.storage, self.objects, self.registry, self.keys, self.closing)
         self.monitor = Monitor(self.storage, self.objects, self.predictions, self.clock)
 
     def close(self) -> None:
@@ -49,8 +50,7 @@ class Services:
         self.storage.close()
 
 
-def open_services(data: Path) -> Services:
+def open_services(settings: Settings) -> Services:
     """The services over an existing data folder. Raises NotFound or Conflict when its database is not this version's."""
-    settings = Settings(data=data)
     require_current(settings.database)
     return Services(settings)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from holdfast.app.__main__ import settings_of
 from holdfast.app.children import end_with_parent
 from holdfast.app.prepare import PREPARE_FOLDER, prepare_pending
 from holdfast.app.services import Services, open_services
@@ -35,7 +36,7 @@ _LEFTOVER_S = 86_400.0
 def run(options: argparse.Namespace) -> int:
     """Work until SIGTERM, or until the server that started it is gone."""
     configure_logs("worker", options.log_level)
-    services = open_services(options.data.absolute())
+    services = open_services(settings_of(options))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())

@@ -24,6 +24,13 @@ _log_level = click.option(
     show_default=True,
     help="What goes to standard error, as JSON lines; info has one per request.",
 )
+_keys = click.option("--keys", metavar="DIR", help="Folder of the keys (default: keys/ in the data folder).")
+_allow_egress = click.option(
+    "--allow-egress",
+    metavar="HOST|CIDR",
+    multiple=True,
+    help="Where webhooks and the like may connect beside public https; repeatable.",
+)
 _data = click.option("--data", metavar="DIR", default="holdfast-data", show_default=True, help="Data folder.")
 
 
@@ -33,22 +40,36 @@ _data = click.option("--data", metavar="DIR", default="holdfast-data", show_defa
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen on."
 )
 @_data
+@_keys
+@_allow_egress
 @click.option("--no-worker", is_flag=True, help="Do not start the background worker.")
 @click.option("--no-inference", is_flag=True, help="Do not start the inference server (port + 1).")
 @_log_level
-def server(host: str, port: int, data: str, no_worker: bool, no_inference: bool, log_level: str) -> None:
+def server(
+    host: str,
+    port: int,
+    data: str,
+    keys: str | None,
+    allow_egress: tuple[str, ...],
+    no_worker: bool,
+    no_inference: bool,
+    log_level: str,
+) -> None:
     """Start holdfast: web pages, API, worker and inference server."""
     arguments = ["server", "--host", host, "--port", str(port), "--data", data, "--log-level", log_level]
+    arguments += _shared(keys, allow_egress)
     arguments += ["--no-worker"] * no_worker + ["--no-inference"] * no_inference
     _start(arguments)
 
 
 @click.command()
 @_data
+@_keys
+@_allow_egress
 @_log_level
-def worker(data: str, log_level: str) -> None:
+def worker(data: str, keys: str | None, allow_egress: tuple[str, ...], log_level: str) -> None:
     """Start a background worker on a server's data folder."""
-    _start(["worker", "--data", data, "--log-level", log_level])
+    _start(["worker", "--data", data, "--log-level", log_level, *_shared(keys, allow_egress)])
 
 
 @click.command()
@@ -75,6 +96,12 @@ def require_extra(names: Sequence[str], extra: str, command: str) -> None:
             f"`{command}` needs the packages of the {extra!r} extra; {missing[0]} is not installed.",
             hint=f"Install them: pip install 'holdfast[{extra}]'",
         )
+
+
+def _shared(keys: str | None, allow_egress: Sequence[str]) -> list[str]:
+    """The options that the server and the worker have in common."""
+    given = [] if keys is None else ["--keys", keys]
+    return given + [part for entry in allow_egress for part in ("--allow-egress", entry)]
 
 
 def _start(arguments: list[str]) -> None:

@@ -32,8 +32,9 @@ from holdfast.serving.records import (
     ServingStatus,
     SignedState,
 )
-from holdfast.serving.signing import load_key, sign_state
+from holdfast.serving.signing import sign_state
 from holdfast.storage import Objects, Storage, Tx, trees
+from holdfast.storage.keys import Keyring
 
 __all__ = ["Serving"]
 
@@ -45,15 +46,15 @@ _URL = re.compile(r"https?://[^\s/]{1,300}")
 
 
 class Serving:
-    """Deployments over the metadata database. `key_path` holds the signing key; `closing` ends waiting polls."""
+    """Deployments over the metadata database. `keys` hold the signing key; `closing` ends waiting polls."""
 
     def __init__(
-        self, storage: Storage, objects: Objects, registry: Registry, key_path: Path, closing: threading.Event
+        self, storage: Storage, objects: Objects, registry: Registry, keys: Keyring, closing: threading.Event
     ) -> None:
         self._storage = storage
         self._objects = objects
         self._registry = registry
-        self._key_path = key_path
+        self._keys = keys
         self._closing = closing
         self._changed = threading.Condition()
         self._signed: dict[str, tuple[int, SignedState, frozenset[str]]] = {}
@@ -172,7 +173,7 @@ class Serving:
         if known is not None and known[0] == number:
             return known
         endpoints = [self._desired(caller, deployment, clocks[deployment.endpoint]) for deployment in active]
-        signed = sign_state(DesiredState(number, workspace, endpoints), load_key(self._key_path))
+        signed = sign_state(DesiredState(number, workspace, endpoints), self._keys.signing_key("serving"))
         digests = frozenset(file.sha256 for endpoint in endpoints for file in endpoint.files)
         self._signed[workspace] = (number, signed, digests)
         return self._signed[workspace]

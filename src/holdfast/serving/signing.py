@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,44 +13,17 @@ from holdfast.kernel.errors import IntegrityError
 from holdfast.serving.records import DesiredState, SignedState
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from holdfast.storage.keys import SigningKey  # the inference server loads no database
 
-__all__ = ["load_key", "sign_state", "verify_state"]
-
-_SEED_BYTES = 32
+__all__ = ["sign_state", "verify_state"]
 
 
-def load_key(path: Path) -> Ed25519PrivateKey:
-    """The key in the file, made on first use: the 32 bytes of its seed as hex, readable by its owner alone (0600)."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # 10 MB: where it is used
-
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w", encoding="ascii") as file:
-            file.write(os.urandom(_SEED_BYTES).hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)  # of two processes, the first one's key stays
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    try:
-        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text("ascii").strip()))
-    except ValueError:
-        raise IntegrityError(
-            f"The key file {path} does not hold a key.", hint="Restore it from a backup of the keys."
-        ) from None
-
-
-def sign_state(state: DesiredState, key: Ed25519PrivateKey) -> SignedState:
+def sign_state(state: DesiredState, key: SigningKey) -> SignedState:
     """The state as it travels."""
     document = canonical_json(msgspec.to_builtins(state))
-    public = key.public_key().public_bytes_raw()
-    return SignedState(*(base64.b64encode(part).decode() for part in (document, key.sign(document), public)))
+    return SignedState(
+        *(base64.b64encode(part).decode() for part in (document, key.sign(document), key.public))
+    )
 
 
 def verify_state(signed: SignedState, pinned_key: str) -> DesiredState:
