@@ -65,7 +65,7 @@ def make_caller(clock: ManualClock) -> Callable[..., Caller]:
 
     def make(role: str = "contributor", workspace: str = "default", name: str = "ada") -> Caller:
         principal = Principal(
-            id=f"p-{name}", name=name, role=role, auth="open", extra=("predictions:replay",)
+            id=f"p-{name}", name=name, role=role, auth="open", extra=("predictions:replay", "serving:plane")
         )
         return Caller(principal, workspace, f"req-{next(numbers)}", clock.now_ms())
 
@@ -110,7 +110,9 @@ class Http:
         self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5000")
 
     def request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        return self._portal.call(functools.partial(self._client.request, method, url, **options))
+        answer = self._portal.call(functools.partial(self._client.request, method, url, **options))
+        self._client.cookies.clear()  # a test says itself which cookies its browser sends
+        return answer
 
     def __getattr__(self, method: str) -> Callable[..., httpx.Response]:
         """`get`, `post`, `put`, `delete` and the other methods of HTTP."""

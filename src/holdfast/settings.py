@@ -20,11 +20,16 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 5000
     worker: bool = True
     inference: bool = True
-    workspace: str = "default"
     keys_folder: Path | None = None
     keys_command: str = ""
     allow_egress: tuple[str, ...] = ()
     """Hosts, HOST:PORT, addresses and CIDR ranges that connections may leave for beside public https."""
+    allow_hosts: tuple[str, ...] = ()
+    """Names, beside loopback's, by which clients may reach this server."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    request_limit: int = 1000
+    """Requests a second that a principal may send to one replica; 0 is no limit."""
 
     @property
     def database(self) -> Path:
@@ -40,6 +45,11 @@ class Settings(msgspec.Struct, frozen=True):
     def keys(self) -> Path:
         """The folder of the private keys (0700; its files 0600)."""
         return self.keys_folder or self.data / "keys"
+
+    @property
+    def inference_secret(self) -> Path:
+        """The secret by which the inference server on this machine is known."""
+        return self.data / "inference.token"
 
     @property
     def inference_port(self) -> int:

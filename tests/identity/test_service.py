@@ -1,4 +1,4 @@
-"""Principals, roles and the secret of the administrator."""
+"""Permissions, roles and the secrets of the server itself."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.identity.records import PERMISSIONS, PUBLIC, ROLE_PERMISSIONS
-from holdfast.identity.service import (
-    ADMIN,
-    OPEN,
-    SYSTEM,
-    Identity,
-    ensure_admin_token,
-    may,
-    require,
-    system_caller,
+from holdfast.identity.records import (
+    ACCOUNT,
+    DEPLOYMENT_ADMIN,
+    PERMISSIONS,
+    PUBLIC,
+    ROLE_PERMISSIONS,
+    SERVING_PLANE,
+    SIGNED_IN,
 )
-from holdfast.kernel.clock import ManualClock
-from holdfast.kernel.errors import Conflict, Forbidden, Unauthenticated
-from holdfast.kernel.principal import ROLES, Caller
-
-TOKEN = "5ec4e7" + "0" * 58
+from holdfast.identity.secrets import ensure_secret_file
+from holdfast.identity.service import ADMIN, INFERENCE, NOBODY, OPEN, SYSTEM, may, require, system_caller
+from holdfast.kernel.errors import Conflict, Forbidden
+from holdfast.kernel.principal import ROLES, Caller, Principal
 
 
 def test_each_role_may_do_what_the_roles_before_it_may() -> None:
@@ -54,6 +51,13 @@ def test_an_unknown_role_or_permission_gives_nothing(make_caller: Callable[..., 
     assert not may(ADMIN, "world:end")
 
 
+def test_a_scope_leaves_what_it_names_and_the_principal_has() -> None:
+    scoped = Principal("p", "ada", "contributor", "token", only=("tracking:read", "identity:admin"))
+    assert may(scoped, "tracking:read")
+    assert not may(scoped, "tracking:write")
+    assert not may(scoped, "identity:admin")
+
+
 def test_open_mode_works_and_does_not_administer() -> None:
     for permission in (
         "tracking:write",
@@ -63,47 +67,38 @@ def test_open_mode_works_and_does_not_administer() -> None:
         "audit:read",
     ):
         assert may(OPEN, permission)
-    assert not may(OPEN, "registry:approve")
-    assert not may(OPEN, "identity:admin")
+    for permission in ("registry:approve", "identity:admin", DEPLOYMENT_ADMIN, SERVING_PLANE, ACCOUNT):
+        assert not may(OPEN, permission)
 
 
-def test_the_administrator_and_holdfast_itself_may_do_everything() -> None:
-    assert all(may(ADMIN, permission) and may(SYSTEM, permission) for permission in PERMISSIONS)
+def test_holdfast_itself_may_do_everything_that_is_not_an_account() -> None:
+    assert all(may(SYSTEM, permission) for permission in PERMISSIONS - {ACCOUNT})
+    assert all(may(ADMIN, permission) for permission in PERMISSIONS - {ACCOUNT, SERVING_PLANE})
     assert system_caller("default", 7).request_id != system_caller("default", 7).request_id
 
 
-def test_no_credential_is_the_open_principal() -> None:
-    assert Identity(TOKEN, ManualClock()).authenticate({}) == OPEN
+def test_the_inference_server_has_one_permission() -> None:
+    assert {one for one in PERMISSIONS if may(INFERENCE, one)} == {PUBLIC, SIGNED_IN, SERVING_PLANE}
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_secret_is_the_administrator(scheme: str) -> None:
-    assert Identity(TOKEN, ManualClock()).authenticate({"authorization": f"{scheme} {TOKEN}"}) == ADMIN
-
-
-@pytest.mark.parametrize(
-    "given", ["Bearer", "Bearer ", "Bearer x", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}0", TOKEN, f"Basic {TOKEN}",
-              "Bearer é", f"Bearer {TOKEN.upper()}"],
-)  # fmt: skip
-def test_another_credential_is_refused(given: str) -> None:
-    with pytest.raises(Unauthenticated):
-        Identity(TOKEN, ManualClock()).authenticate({"authorization": given})
+def test_nobody_may_see_what_is_public() -> None:
+    assert {one for one in PERMISSIONS if may(NOBODY, one)} == {PUBLIC}
 
 
 def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "admin.token"
-    token = ensure_admin_token(path)
+    token = ensure_secret_file(path)
     assert len(bytes.fromhex(token)) == 32
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert ensure_admin_token(path) == token
+    assert ensure_secret_file(path) == token
     assert [one.name for one in tmp_path.iterdir()] == ["admin.token"]
 
 
 def test_a_secret_that_others_could_read_is_closed_again(tmp_path: Path) -> None:
     path = tmp_path / "admin.token"
-    ensure_admin_token(path)
+    ensure_secret_file(path)
     path.chmod(0o644)
-    ensure_admin_token(path)
+    ensure_secret_file(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -112,11 +107,11 @@ def test_a_secret_that_could_be_guessed_is_refused(tmp_path: Path, content: byte
     path = tmp_path / "admin.token"
     path.write_bytes(content)
     with pytest.raises(Conflict, match=r"admin\.token"):
-        ensure_admin_token(path)
+        ensure_secret_file(path)
 
 
 def test_starts_at_once_leave_one_whole_secret(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: ensure_admin_token(tmp_path / "admin.token"), range(8)))
-    assert ensure_admin_token(tmp_path / "admin.token") == ensure_admin_token(tmp_path / "admin.token")
+        made = set(pool.map(lambda _: ensure_secret_file(tmp_path / "admin.token"), range(8)))
+    assert made == {ensure_secret_file(tmp_path / "admin.token")}
     assert [one.name for one in tmp_path.iterdir()] == ["admin.token"]

@@ -144,6 +144,7 @@ class Replica:
         self.data = data
         self._command = [sys.executable, "-m", "holdfast.app", "inference", "--server", plane.url]
         self._command += ["--data", str(data), "--port", str(self.port)]
+        self._command += ["--token-file", str(plane.data / "inference.token")]
         self._command += ["--supervised"] if supervised else []
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -42,7 +42,7 @@ def unreachable(sha256: str, write: Callable[[bytes], object]) -> None:
 
 def sign(tmp_path: Path, generation: int, key: str = "keys") -> SignedState:
     return sign_state(
-        DesiredState(generation, "default", [desired()]), open_keyring(tmp_path / key).signing_key("serving")
+        DesiredState(generation, [desired()]), open_keyring(tmp_path / key).signing_key("serving")
     )
 
 

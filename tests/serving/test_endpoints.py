@@ -37,7 +37,7 @@ def test_a_converted_model_does_not_wait_behind_an_original(tmp_path: Path) -> N
 
         endpoints = Endpoints(load, writer, lambda: None)
         both = [desired("a-original", "process"), desired("b-converted", "onnx")]
-        endpoints.apply(DesiredState(1, "default", both))
+        endpoints.apply(DesiredState(1, both))
         while any(endpoint.state == "loading" for endpoint in endpoints.by_name.values()):
             await asyncio.sleep(0.01)
         messages = [endpoint.message for endpoint in endpoints.by_name.values()]

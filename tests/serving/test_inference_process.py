@@ -242,7 +242,7 @@ def test_supervised_it_ends_with_its_parent(plane: Plane, tmp_path: Path) -> Non
     ("options", "named"),
     [
         (["--port", "BUSY"], "in use"),
-        (["--host", "0.0.0.0"], "'0.0.0.0'"),
+        (["--token-file", "/proc/nowhere"], "can't be read"),
         (["--data", "/proc/nowhere"], "can't be written"),
     ],
 )

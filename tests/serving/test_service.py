@@ -251,5 +251,5 @@ def test_a_waiting_poll_ends_with_the_server(
 
 def test_the_desired_state_is_canonical_json(serving: Serving, caller: Caller) -> None:
     signed = serving.desired_state(caller, 0, 0)
-    assert base64.b64decode(signed.document) == b'{"endpoints":[],"generation":0,"workspace":"default"}'
+    assert base64.b64decode(signed.document) == b'{"endpoints":[],"generation":0}'
     assert msgspec.json.decode(base64.b64decode(signed.document), type=DesiredState).endpoints == []

@@ -17,12 +17,14 @@ from holdfast.predictions.segments import Batch, Schema, scan
 from holdfast.runtimes.onnx_runtime import OnnxRuntime
 from holdfast.runtimes.records import Column, Deployable, Output, Outputs, Parity, Signature
 from holdfast.serving.inference.app import InferenceApp
+from holdfast.serving.inference.authorize import Authorizer, CallerAccess
 from holdfast.serving.inference.endpoints import Endpoint, Endpoints
 from holdfast.serving.inference.model import Model
 from holdfast.serving.inference.predict import Predictor
 from holdfast.serving.inference.spool import SpoolWriter
 from holdfast.serving.inference.turn import Turn
-from holdfast.serving.records import DesiredEndpoint
+from holdfast.serving.records import INFERENCE_PERMISSIONS, DesiredEndpoint
+from holdfast.web.hosts import Hosts
 
 SIGNATURE = Signature(
     (Column("x", "double"), Column("n", "long")),
@@ -66,6 +68,16 @@ def onnx() -> bytes:
     return data
 
 
+class Everybody(Authorizer):
+    """Lets everybody predict in the workspace `default`."""
+
+    def __init__(self) -> None:
+        """Asks nobody."""
+
+    async def access(self, _header: bytes) -> CallerAccess:
+        return CallerAccess({"default": frozenset(INFERENCE_PERMISSIONS)})
+
+
 class Bench:
     """The application with its endpoints, without a socket: `turn` starts requests that are decoded in one turn."""
 
@@ -75,7 +87,7 @@ class Bench:
         self.in_flight = 0
         self.endpoints = Endpoints(lambda _: pytest.fail("nothing is loaded"), self._writer, lambda: None)
         predictor = Predictor(self.endpoints, ManualClock(), Turn(ManualClock(), lambda: self.in_flight))
-        self._app = InferenceApp(self.endpoints, predictor, 1 << 20, list)
+        self._app = InferenceApp(self.endpoints, predictor, Everybody(), Hosts(), 1 << 20, list)
 
     def _writer(self, endpoint_id: str) -> SpoolWriter:
         return SpoolWriter(self.folder, endpoint_id, "local", "b1", 1 << 20, lambda: None)

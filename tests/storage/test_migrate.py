@@ -59,7 +59,15 @@ def test_a_new_database_is_in_wal_mode(database: Path) -> None:
 
 
 def test_every_table_carries_the_workspace(database: Path) -> None:
-    deployment_wide = {"audit_node", "audit_head"}
+    deployment_wide = {
+        "audit_node",
+        "audit_head",
+        "principal",
+        "token",
+        "session",
+        "one_time_secret",
+        "login_attempt",
+    }
     assert {t.name for t in metadata.tables.values() if "workspace_id" not in t.c} - deployment_wide == set()
 
 

@@ -10,15 +10,22 @@ import pytest
 from holdfast.identity.service import OPEN
 from holdfast.kernel.clock import ManualClock
 from holdfast.kernel.errors import NotFound
-from holdfast.web import Call, Route
+from holdfast.kernel.principal import Principal
+from holdfast.web import Call, Route, Visit
 from holdfast.web.dispatch import Door
 from holdfast.web.shell import build_shell
 
 
+class Everybody:
+    """An admission that lets everybody in."""
+
+    def admit(self, _visit: Visit, _permission: str, *, wait: bool) -> tuple[Principal, str]:
+        return OPEN, "default"
+
+
 @pytest.fixture
 def door(clock: ManualClock) -> Door:
-    return Door(lambda _headers: OPEN, lambda _principal, _permission: True, clock, "default",
-                lambda _request, page: f"<title>{page.title}</title>{page.context}")  # fmt: skip
+    return Door(Everybody(), clock, lambda _request, page: f"<title>{page.title}</title>{page.context}")
 
 
 @pytest.fixture

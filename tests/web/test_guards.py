@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.web.guards import host_of, is_loopback_host
+from holdfast.web.hosts import host_of, is_loopback_host
 
 OURS = ["127.0.0.1:5000", "127.0.0.1", "localhost:5000", "LocalHost", "[::1]:5000", "127.8.9.10:80"]
 FOREIGN = [

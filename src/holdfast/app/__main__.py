@@ -41,6 +41,9 @@ def settings_of(options: argparse.Namespace) -> Settings:
         keys_folder=_folder(getattr(options, "keys", None)),
         keys_command=os.environ.get("HOLDFAST_KEYS_COMMAND", ""),
         allow_egress=tuple(getattr(options, "allow_egress", ())),
+        allow_hosts=tuple(getattr(options, "allow_host", None) or ()),
+        trusted_proxies=tuple(getattr(options, "trusted_proxy", None) or ()),
+        request_limit=getattr(options, "request_limit", 1000),
     )
 
 
@@ -53,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     server.add_argument("--data", type=Path, default=Path("holdfast-data"))
     server.add_argument("--no-worker", action="store_true")
     server.add_argument("--no-inference", action="store_true")
+    server.add_argument("--allow-host", action="append")
+    server.add_argument("--trusted-proxy", action="append")
+    server.add_argument("--request-limit", type=int, default=1000)
     worker = processes.add_parser("worker", help="background work")
     worker.add_argument("--data", type=Path, default=Path("holdfast-data"))
     worker.add_argument("--supervised", action="store_true")
@@ -64,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     inference.add_argument("--port", type=_port, default=5001)
     inference.add_argument("--server", default="http://127.0.0.1:5000")
     inference.add_argument("--data", type=Path, default=Path("holdfast-data") / "inference")
+    inference.add_argument("--token-file", type=Path)
+    inference.add_argument("--url", default="")
+    inference.add_argument("--allow-host", action="append")
     inference.add_argument("--supervised", action="store_true")
     fold = processes.add_parser("fold", help="one pass over the monitoring buckets, for the worker")
     fold.add_argument("--data", type=Path, required=True)

@@ -15,9 +15,13 @@ from holdfast.audit import pages as audit_pages
 from holdfast.audit import routes as audit_routes
 from holdfast.identity import pages as identity_pages
 from holdfast.identity import routes as identity_routes
-from holdfast.identity.records import PUBLIC
-from holdfast.identity.service import Identity, ensure_admin_token, may, system_caller
-from holdfast.kernel.errors import Unauthenticated, Unavailable
+from holdfast.identity.admission import Identity
+from holdfast.identity.limits import RequestLimits
+from holdfast.identity.records import PUBLIC, SIGNED_IN
+from holdfast.identity.secrets import ensure_secret_file
+from holdfast.identity.service import NOBODY, may
+from holdfast.kernel.errors import Unavailable
+from holdfast.kernel.principal import Caller
 from holdfast.monitoring import routes as monitoring_routes
 from holdfast.overview import pages as overview_pages
 from holdfast.predictions import routes as predictions_routes
@@ -29,7 +33,8 @@ from holdfast.tracking import pages as tracking_pages
 from holdfast.tracking import routes as tracking_routes
 from holdfast.version import __version__
 from holdfast.web import Call, Page, Raw, Route
-from holdfast.web.dispatch import Door
+from holdfast.web.dispatch import Door, visit_of
+from holdfast.web.hosts import Hosts, is_loopback_host
 from holdfast.web.metrics import Metrics
 from holdfast.web.openapi import describe_api
 from holdfast.web.shell import build_shell
@@ -39,7 +44,7 @@ __all__ = ["MLFLOW_VERSION", "Composition", "all_routes", "build_app"]
 
 MLFLOW_VERSION = "3.17.2"
 """The version of the MLflow protocol that clients are told on /version."""
-_ROOMS_WITH_PAGES = ("audit", "tracking", "registry", "overview")
+_ROOMS_WITH_PAGES = ("audit", "identity", "tracking", "registry", "overview")
 
 
 class Composition(Services):
@@ -47,8 +52,19 @@ class Composition(Services):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.identity = Identity(ensure_admin_token(settings.data / "admin.token"), self.clock)
+        self.identity = Identity(
+            self.storage,
+            self.clock,
+            admin_secret=ensure_secret_file(settings.data / "admin.token"),
+            inference_secret=ensure_secret_file(settings.inference_secret),
+            is_open_allowed=is_loopback_host(settings.host),
+            limits=RequestLimits(settings.request_limit),
+        )
         self.metrics = Metrics()
+
+    def identity_changed(self) -> None:
+        """Have the door ask the database again."""
+        self.identity.forget()
 
 
 def all_routes(composition: Composition) -> list[Route]:
@@ -56,11 +72,11 @@ def all_routes(composition: Composition) -> list[Route]:
     c = composition
     declared = [
         *audit_routes.routes(c.audit),
-        *identity_routes.routes(c.identity),
+        *identity_routes.routes(c.identity, c.people, c.tokens, c.sessions, c.roles, c.workspaces),
         *tracking_routes.routes(c.tracking, c.models, c.objects),
         *registry_routes.routes(c.registry, c.objects),
         *predictions_routes.routes(c.predictions),
-        *serving_routes.routes(c.serving),
+        *serving_routes.routes(c.serving, c.identity),
         *monitoring_routes.routes(c.monitor),
     ]
     return [*_operations(c, declared), *declared, *_pages(c)]
@@ -73,39 +89,45 @@ def build_app(
     c = composition
 
     def frame(request: Request, page: Page) -> Frame:
+        caller: Caller | None = request.scope["state"].get("caller")
+        is_known = caller is not None and caller.principal != NOBODY
         return Frame(
             title=page.title,
             path=request.url.path,
             query=request.url.query,
-            workspace=c.settings.workspace,
-            principal=_name(c, request),
-            counts=_counts(c),
+            workspace=caller.workspace if caller is not None and is_known else "",
+            workspaces=_workspaces(c, request) if is_known else [],
+            principal=caller.principal.name if caller is not None and is_known else "",
+            counts=_counts(c, caller) if caller is not None and is_known else {},
             url=f"{request.url.scheme}://{request.url.netloc}",
             version=__version__,
             now_ms=c.clock.now_ms(),
         )
 
     templates = Templates([f"holdfast.{room}" for room in _ROOMS_WITH_PAGES], frame)
-    door = Door(c.identity.authenticate, may, c.clock, c.settings.workspace, templates.render)
-    return build_shell(all_routes(c), door, observe=c.metrics.observe, lifespan=lifespan)
+    door = Door(c.identity, c.clock, templates.render)
+    hosts = Hosts(
+        frozenset(c.settings.allow_hosts),
+        c.settings.trusted_proxies,
+        allows_addresses=not is_loopback_host(c.settings.host),
+    )
+    return build_shell(all_routes(c), door, hosts=hosts, observe=c.metrics.observe, lifespan=lifespan)
 
 
-def _name(c: Composition, request: Request) -> str:
-    try:
-        return c.identity.authenticate(request.headers).name
-    except Unauthenticated:
-        return "nobody"
+def _workspaces(c: Composition, request: Request) -> list[str]:
+    return [one.name for one in c.identity.reachable(visit_of(request))]
 
 
-def _counts(c: Composition) -> dict[str, int]:
-    caller = system_caller(c.settings.workspace, c.clock.now_ms())
+def _counts(c: Composition, caller: Caller) -> dict[str, int]:
+    if not may(caller.principal, "monitoring:read"):
+        return {}
     return {"incidents": len(c.monitor.list_alerts(caller, state="open", limit=1000).items)}
 
 
 def _pages(c: Composition) -> list[Route]:
     return [
         *audit_pages.pages(c.audit),
-        *identity_pages.pages(c.identity),
+        *identity_pages.pages(c.people, c.tokens, c.sessions),
         *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run),
         *registry_pages.pages(c.registry, c.tracking),
         *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit),
@@ -142,7 +164,7 @@ def _operations(c: Composition, declared: list[Route]) -> list[Route]:
         Route(
             "GET", "/version", mlflow_version, PUBLIC, summary="The MLflow version whose protocol is spoken"
         ),
-        Route("GET", "/metrics", c.metrics.expose, PUBLIC, summary="Figures for Prometheus"),
-        Route("GET", "/api/v1/version", version, PUBLIC, summary="The version of holdfast"),
-        Route("GET", "/api/v1/openapi.json", openapi, PUBLIC, summary="This API's description"),
+        Route("GET", "/metrics", c.metrics.expose, "operations:read", summary="Figures for Prometheus"),
+        Route("GET", "/api/v1/version", version, SIGNED_IN, summary="The version of holdfast"),
+        Route("GET", "/api/v1/openapi.json", openapi, SIGNED_IN, summary="This API's description"),
     ]

@@ -19,11 +19,12 @@ from holdfast.app.__main__ import settings_of
 from holdfast.app.children import Children
 from holdfast.app.compose import Composition, build_app
 from holdfast.app.folder import hold_folder
-from holdfast.kernel.errors import InvalidInput
+from holdfast.app.services import Services
+from holdfast.kernel.errors import Conflict, InvalidInput
 from holdfast.settings import Settings
 from holdfast.storage.migrate import migrate
 from holdfast.version import __version__
-from holdfast.web.guards import is_loopback_host
+from holdfast.web.hosts import is_loopback_host
 from holdfast.web.logs import configure_logs
 from holdfast.web.sockets import listen, netloc
 
@@ -37,25 +38,43 @@ _TWO_PORTS = "Give another one with --port; the next port must be free too."
 def run(options: argparse.Namespace) -> int:
     """Run the control plane and, unless switched off, its worker and inference server."""
     settings = settings_of(options)
-    if not is_loopback_host(settings.host):
-        raise InvalidInput(
-            f"The address {settings.host!r} reaches beyond this machine; in open mode everyone there could write.",
-            hint="Bind to loopback: --host 127.0.0.1",
-        )
     if settings.inference and settings.inference_port > _HIGHEST_PORT:
         raise InvalidInput(
             f"The port {settings.port} leaves none for the inference server, which takes the next one.",
             hint=f"Give a port up to {_HIGHEST_PORT - 1}, or --no-inference.",
         )
+    is_local = is_loopback_host(settings.host)
+    if not is_local and not settings.database.exists():
+        raise _no_administrator(settings)
     configure_logs("server", options.log_level)
     with hold_folder(settings.data) as data:
         settings = msgspec.structs.replace(settings, data=data)
         migrate(settings.database)
+        if not is_local:
+            _require_administrator(settings)
         listener = listen(settings.host, settings.port, _TWO_PORTS)
         if settings.inference:
             listen(settings.host, settings.inference_port, _TWO_PORTS).close()
         _serve(settings, listener, options.log_level)
     return 0
+
+
+def _require_administrator(settings: Settings) -> None:
+    """Raises Conflict when the server would be reached from beyond this machine and nobody could administer it."""
+    services = Services(settings)
+    try:
+        if services.people.has_administrator():
+            return
+    finally:
+        services.close()
+    raise _no_administrator(settings)
+
+
+def _no_administrator(settings: Settings) -> Conflict:
+    return Conflict(
+        f"The address {settings.host!r} reaches beyond this machine, and nobody can administer this server yet.",
+        hint=f"Make an administrator first: holdfast user add NAME --admin --data {settings.data}",
+    )
 
 
 def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
@@ -83,6 +102,7 @@ def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACEFUL_S,
         server_header=False,
+        proxy_headers=False,  # the guard believes the proxies that it was told of, uvicorn those of this machine
         h11_max_incomplete_event_size=64 * 1024,
     )
     server = _Server(config, composition, children)
@@ -143,11 +163,20 @@ def _commands(settings: Settings, log_level: str) -> dict[str, list[str]]:
             "--port",
             str(settings.inference_port),
             "--server",
-            f"http://{netloc(settings.host)}:{settings.port}",
+            f"http://{netloc(_own_address(settings.host))}:{settings.port}",
             "--data",
             str(settings.data / "inference"),
+            "--token-file",
+            str(settings.inference_secret),
         ]
+        for name in settings.allow_hosts:
+            commands["inference"] += ["--allow-host", name]
     return {name: [*command, "--log-level", log_level] for name, command in commands.items()}
+
+
+def _own_address(host: str) -> str:
+    """By which address the children reach the server: one that stands for all addresses is none to connect to."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def _banner(composition: Composition) -> str:
@@ -156,8 +185,8 @@ def _banner(composition: Composition) -> str:
     lines = [f"holdfast {__version__} serves at {address}", f"  data folder   {settings.data}"]
     if settings.inference:
         lines.append(f"  inference     http://{netloc(settings.host)}:{settings.inference_port}")
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and is_loopback_host(settings.host):
         # For the person at this terminal alone: an address with a secret must not get into log files.
-        lines.append(f"  administrator {address}/sign-in?code={composition.identity.sign_in.make_code()}")
+        lines.append(f"  administrator {address}/sign-in?code={composition.sessions.make_code()}")
         lines.append("  Ctrl-C ends it")
     return "\n".join(lines)

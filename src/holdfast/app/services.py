@@ -5,12 +5,20 @@ from __future__ import annotations
 import threading
 
 from holdfast.audit.service import AuditLog
+from holdfast.identity.limits import LoginLimits
+from holdfast.identity.passwords import Passwords
+from holdfast.identity.people import People
+from holdfast.identity.roles import Roles
+from holdfast.identity.sessions import Sessions
+from holdfast.identity.tokens import Tokens
+from holdfast.identity.watched import Watched
+from holdfast.identity.workspaces import Workspaces
 from holdfast.jobs.local import LocalExecutor
 from holdfast.kernel.clock import SystemClock
 from holdfast.monitoring.service import Monitor
 from holdfast.predictions.service import Predictions
 from holdfast.registry.service import Registry
-from holdfast.serving.service import Serving
+from holdfast.serving.service import Serving, restate
 from holdfast.settings import Settings
 from holdfast.storage import Objects, Storage
 from holdfast.storage.keys import open_keyring
@@ -37,12 +45,22 @@ class Services:
         # Open mode is a single user's server on loopback, where a machine without bubblewrap may still work.
         self.executor = LocalExecutor(hidden=[settings.data], sandbox="preferred")
         self.audit = AuditLog(self.storage)
+        watched = Watched(self.storage, self.identity_changed)
+        passwords = Passwords()
+        self.people = People(watched, passwords)
+        self.sessions = Sessions(watched, self.clock, passwords, LoginLimits(self.storage))
+        self.tokens = Tokens(watched, self.sessions)
+        self.roles = Roles(watched)
+        self.workspaces = Workspaces(watched, archived=restate)
         self.tracking = Tracking(self.storage, self.objects)
         self.models = LoggedModels(self.storage, self.objects)
         self.registry = Registry(self.storage, self.objects, self.models)
         self.predictions = Predictions(self.storage, self.objects)
         self.serving = Serving(self.storage, self.objects, self.registry, self.keys, self.closing)
         self.monitor = Monitor(self.storage, self.objects, self.predictions, self.clock)
+
+    def identity_changed(self) -> None:
+        """Called after every change of people, tokens, roles or workspaces by this process."""
 
     def close(self) -> None:
         """Finish what is queued, then close the stores."""

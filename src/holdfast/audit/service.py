@@ -15,7 +15,7 @@ from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Storage, Tx
 
-__all__ = ["AuditLog", "append"]
+__all__ = ["AuditLog", "append", "erase_actor"]
 
 
 def append(
@@ -64,6 +64,11 @@ def append(
     )
     store.insert_leaf(tx, stored, nodes, peaks)
     return index
+
+
+def erase_actor(tx: Tx, name: str) -> None:
+    """Take a name off every entry of who bore it; the entries keep the pseudonym, and the tree does not change."""
+    store.erase_actor(tx, name)
 
 
 class AuditLog:

@@ -30,6 +30,7 @@ from holdfast.storage import Tx, metadata
 __all__ = [
     "Head",
     "StoredLeaf",
+    "erase_actor",
     "insert_leaf",
     "iterate_leaves",
     "list_entries",
@@ -156,6 +157,11 @@ def list_entries(
     if object is not None:
         query = query.where(_leaves.c.object == object)
     return [_entry(_leaf(row)) for row in tx.execute(query.order_by(_leaves.c.idx.desc()).limit(limit))]
+
+
+def erase_actor(tx: Tx, name: str) -> None:
+    """Write `erased` in place of an actor's name, in every workspace."""
+    tx.execute(update(_leaves).where(_leaves.c.actor_name == name).values(actor_name="erased"))
 
 
 def load_entry(tx: Tx, workspace: str, index: int) -> AuditEntry | None:

@@ -166,6 +166,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     """
 
     name: str
+    workspace_id: str = "default"
     endpoint_id: str = ""
     kind: str = ""
     clock: str = ""
@@ -184,6 +185,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     reference: dict[str, Any] | None = None
     created_at: int = 0
     updated_at: int = 0
+
+    @property
+    def model_name(self) -> str:
+        """The endpoint's name in inference URLs."""
+        return self.name if self.workspace_id == "default" else f"{self.workspace_id}.{self.name}"
 
 
 class Predictions(msgspec.Struct, frozen=True):

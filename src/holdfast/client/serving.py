@@ -115,7 +115,7 @@ class ServingVerbs:
         known = self.served_endpoint(endpoint)
         body = infer_request(known.signature or {}, columns_of(data), keys=keys, event_times=event_times)
         api = self.inference_api()
-        path = f"/v2/models/{segment(endpoint)}/infer"
+        path = f"/v2/models/{segment(known.model_name)}/infer"
         is_repeatable = keys is not None and None not in keys
         try:
             return read_predictions(api.send("POST", path, json=encode(body), repeatable=is_repeatable))

@@ -1,25 +1,174 @@
-"""The page that signs the administrator in."""
+"""The pages of signing in, and of one's own account."""
 
 from __future__ import annotations
 
-from holdfast.identity.records import PUBLIC
-from holdfast.identity.service import Identity
-from holdfast.identity.sign_in import COOKIE
-from holdfast.web import Call, Raw, Route
+import hmac
+from urllib.parse import quote
+
+from holdfast.identity.people import People
+from holdfast.identity.records import ACCOUNT, PUBLIC, SIGNED_IN
+from holdfast.identity.secrets import csrf_token, new_secret
+from holdfast.identity.service import NOBODY, held_permissions, may
+from holdfast.identity.sessions import Client, Sessions, read_session_cookie
+from holdfast.identity.tokens import NewToken, Tokens
+from holdfast.kernel.errors import Forbidden, InvalidInput, Unauthenticated
+from holdfast.web import Call, Form, Page, Redirect, Route
+from holdfast.web.cookies import drop_cookie, read_cookie, write_cookie
 
 __all__ = ["pages"]
 
+_LOGIN_COOKIE = "holdfast_login"
+_FORM_LIMIT = 65_536
+_FORM_S = 3600
 
-def pages(identity: Identity) -> list[Route]:
-    """`/sign-in?code=...`, which works once."""
 
-    def sign_in(call: Call) -> Raw:
-        session = identity.sign_in.redeem(call.query.get("code", ""))
-        headers = {
-            "Location": "/",
-            "Set-Cookie": f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict",
-            "Cache-Control": "no-store",
+def pages(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
+    """`/login`, `/logout`, `/sign-in?code=...` (which works once) and `/account`."""
+    return [*_login(sessions), *_account(people, tokens, sessions)]
+
+
+def _login(sessions: Sessions) -> list[Route]:
+    def show(call: Call) -> Page | Redirect:
+        if call.caller.principal != NOBODY and call.caller.principal.auth == "session":
+            return Redirect(_next_of(call))
+        return _login_page(call)
+
+    def log_in(call: Call) -> Page | Redirect:
+        _check_csrf(call, read_cookie(call.headers, _LOGIN_COOKIE))
+        name, password = call.body.get("name", "").strip().lower(), call.body.get("password", "")
+        try:
+            cookie = sessions.log_in(name, password, client_of(call))
+        except Unauthenticated as error:
+            return _login_page(call, name, error.message, 401)
+        return Redirect(
+            _next_of(call), cookies=(cookie, drop_cookie(_LOGIN_COOKIE, is_secure=call.is_secure))
+        )
+
+    def log_out(call: Call) -> Redirect:
+        _check_session_csrf(call)
+        return Redirect("/login", cookies=(sessions.log_out(call.caller, is_secure=call.is_secure),))
+
+    def sign_in(call: Call) -> Redirect:
+        return Redirect("/", cookies=(sessions.redeem(call.query.get("code", ""), client_of(call)),))
+
+    return [
+        Route("GET", "/login", show, PUBLIC, summary="Sign in"),
+        Route("POST", "/login", log_in, PUBLIC, Form, "Sign in with name and password", _FORM_LIMIT),
+        Route("POST", "/logout", log_out, SIGNED_IN, Form, "Sign out", _FORM_LIMIT),
+        Route("GET", "/sign-in", sign_in, PUBLIC, summary="Sign in with a one-time code"),
+    ]
+
+
+def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
+    def account_page(call: Call, *, secret: str = "", problem: str = "", status: int = 200) -> Page:
+        who = call.caller.principal
+        has_account = may(who, ACCOUNT)
+        context = {
+            "who": who,
+            "person": people.get(who.id) if has_account else None,
+            "sessions": sessions.list_sessions(call.caller) if who.auth == "session" else [],
+            "tokens": tokens.list_tokens(call.caller) if has_account else [],
+            "permissions": held_permissions(who),
+            "csrf": csrf_token(_session_secret(call)),
+            "secret": secret,
+            "problem": problem,
         }
-        return Raw(b"", "text/plain", headers, 303)
+        return Page("identity/account.html", context, "Account", status)
 
-    return [Route("GET", "/sign-in", sign_in, PUBLIC, summary="Sign in with a one-time code")]
+    def show(call: Call) -> Page:
+        return account_page(call)
+
+    def change_password(call: Call) -> Page | Redirect:
+        _check_session_csrf(call)
+        fields = call.body
+        if fields.get("new", "") != fields.get("again", ""):
+            return account_page(call, problem="The new password and its repetition differ.", status=400)
+        try:
+            people.change_password(call.caller, fields.get("old", ""), fields.get("new", ""))
+        except (InvalidInput, Unauthenticated) as error:
+            return account_page(call, problem=str(error), status=400)
+        return Redirect("/account")
+
+    def end_session(call: Call) -> Redirect:
+        _check_session_csrf(call)
+        sessions.end(call.caller, call.path["session_id"])
+        return Redirect("/account")
+
+    def make_token(call: Call) -> Page:
+        _check_session_csrf(call)
+        try:
+            made = tokens.create(call.caller, _token_of(call.body))
+        except InvalidInput as error:
+            return account_page(call, problem=str(error), status=400)
+        return account_page(call, secret=made.secret)
+
+    def revoke_token(call: Call) -> Redirect:
+        _check_session_csrf(call)
+        tokens.revoke(call.caller, call.path["token_id"])
+        return Redirect("/account")
+
+    base = "/account"
+    return [
+        Route("GET", base, show, SIGNED_IN, summary="One's own account"),
+        Route("POST", base + "/password", change_password, ACCOUNT, Form, "Change one's own password", _FORM_LIMIT),
+        Route("POST", base + "/sessions/{session_id}/end", end_session, ACCOUNT, Form, "End a session", _FORM_LIMIT),
+        Route("POST", base + "/tokens", make_token, ACCOUNT, Form, "Make an API token", _FORM_LIMIT),
+        Route("POST", base + "/tokens/{token_id}/revoke", revoke_token, ACCOUNT, Form, "Revoke an API token", _FORM_LIMIT),
+    ]  # fmt: skip
+
+
+def client_of(call: Call) -> Client:
+    """The browser behind a request."""
+    return Client(
+        call.address,
+        call.headers.get("user-agent", ""),
+        _session_secret(call),
+        call.is_secure,
+        call.caller.request_id,
+    )
+
+
+def _login_page(call: Call, name: str = "", problem: str = "", status: int = 200) -> Page:
+    secret = new_secret()
+    context = {"next": _next_of(call), "csrf": csrf_token(secret), "name": name, "problem": problem}
+    cookie = write_cookie(_LOGIN_COOKIE, secret, is_secure=call.is_secure, max_age_s=_FORM_S)
+    return Page("identity/login.html", context, "Sign in", status, (cookie,))
+
+
+def _next_of(call: Call) -> str:
+    """Where to go after signing in: an address of this server, never of another."""
+    fields = call.body if isinstance(call.body, dict) else call.query
+    wanted = str(fields.get("next", "")) or "/"
+    is_own = (
+        wanted.startswith("/") and not wanted.startswith(("//", "/\\", "/login")) and wanted.isprintable()
+    )
+    return quote(wanted, safe="/?&=%:@,.~+;!*'()-_#") if is_own else "/"
+
+
+def _session_secret(call: Call) -> str:
+    return read_session_cookie(call.headers, is_secure=call.is_secure)
+
+
+def _check_session_csrf(call: Call) -> None:
+    _check_csrf(call, _session_secret(call))
+
+
+def _check_csrf(call: Call, secret: str) -> None:
+    given = call.body.get("csrf", "")
+    if not secret or not hmac.compare_digest(given.encode(), csrf_token(secret).encode()):
+        raise Forbidden(
+            "The form does not belong to this browser, or it is too old.", hint="Open the page anew."
+        )
+
+
+def _token_of(fields: dict[str, str]) -> NewToken:
+    days = fields.get("days", "").strip()
+    if days and not (days.isascii() and days.isdigit() and len(days) < 6):
+        raise InvalidInput(f"{days[:20]!r} is not a number of days.")
+    permissions = fields.get("permissions", "").replace(",", " ").split()
+    return NewToken(
+        fields.get("name", ""),
+        workspace=fields.get("workspace") or None,
+        permissions=permissions or None,
+        days=int(days) if days else None,
+    )

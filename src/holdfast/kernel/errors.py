@@ -10,6 +10,7 @@ HoldfastError
 ├── Conflict              409  the thing is in another state than needed
 ├── IntegrityError        500  stored bytes do not match their digest; never retried
 └── Unavailable           503  try again later
+    └── TooManyRequests   429  the caller asks too often; try again later
 
 The client raises the same class from the code on the wire.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "NotFound",
     "PayloadTooLarge",
     "PolicyRefused",
+    "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
     "error_classes",
@@ -137,6 +139,13 @@ class Unavailable(HoldfastError):
         self.retry_after_s = retry_after_s
 
 
+class TooManyRequests(Unavailable):
+    """The caller asks more often than it may; nothing was done, and `retry_after_s` says when to try again."""
+
+    code = "too_many_requests"
+    status = 429
+
+
 def error_classes() -> list[type[HoldfastError]]:
     """Every class of the tree that can travel, in the order of the drawing above."""
     return [
@@ -149,6 +158,7 @@ def error_classes() -> list[type[HoldfastError]]:
         Conflict,
         IntegrityError,
         Unavailable,
+        TooManyRequests,
     ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from holdfast.identity.service import require
+from holdfast.identity.workspaces import open_workspaces
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound
 from holdfast.kernel.paging import Items, decode_number, encode_token
@@ -45,13 +46,11 @@ class Monitor:
         objects: Objects,
         predictions: PredictionSource,
         clock: Clock,
-        workspaces: Sequence[str] = ("default",),
     ) -> None:
         self._storage = storage
         self._objects = objects
         self._predictions = predictions
         self._clock = clock
-        self._workspaces = workspaces
 
     def has_pending(self) -> bool:
         """Whether there is anything to fold. Cheap: for the worker's every round."""
@@ -78,7 +77,7 @@ class Monitor:
 
     def _pending(self, now_ms: int) -> Iterator[Endpoint]:
         """Endpoints with changed days, another reference or bucket size, or a window ended by the wall clock."""
-        for workspace in self._workspaces:
+        for workspace in self._storage.read(open_workspaces):
             for endpoint in self._predictions.active_endpoints(workspace):
                 if self._is_pending(endpoint, now_ms):
                     yield endpoint

@@ -29,7 +29,7 @@ def write_snippets(
     }
     base = inference_url or "INFERENCE_URL"
     return [
-        ("curl", _curl(f"{base}/invocations/{endpoint.name}", row)),
+        ("curl", _curl(f"{base}/invocations/{endpoint.model_name}", row)),
         ("Python", _python(endpoint.name, url, row)),
         ("files", f"export HOLDFAST_URL={url}\nholdfast predict {name} rows.csv\n" + feedback.split("\n")[1]),
     ]

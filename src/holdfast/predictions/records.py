@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from holdfast.kernel.principal import DEFAULT_WORKSPACE
+
 __all__ = [
     "CLOCKS",
     "DAY_MS",
@@ -74,6 +76,16 @@ class Endpoint(msgspec.Struct, frozen=True):
     state: str
     created_at: int
     updated_at: int
+
+    @property
+    def model_name(self) -> str:
+        """The endpoint's name in inference URLs."""
+        return model_name(self.workspace_id, self.name)
+
+
+def model_name(workspace: str, endpoint: str) -> str:
+    """An endpoint's name in inference URLs: with its workspace unless that is `default`; no name has a dot of its own."""
+    return endpoint if workspace == DEFAULT_WORKSPACE else f"{workspace}.{endpoint}"
 
 
 class Deployed(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.identity.records import SERVING_PLANE
 from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.paging import Items, parse_limit
 from holdfast.predictions.lookup import look_up
@@ -100,7 +101,7 @@ def routes(predictions: Predictions) -> list[Route]:
             "PUT",
             "/api/v1/serving/segments/{endpoint_id}/{replica}/{boot}/{seq}",
             put_segment,
-            "predictions:ingest",
+            SERVING_PLANE,
             body=Upload,
             summary="Ship a segment of the prediction log",
             max_body=_SEGMENT_LIMIT,

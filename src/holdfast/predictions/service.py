@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from holdfast.audit.service import append
+from holdfast.identity.records import SERVING_PLANE
 from holdfast.identity.service import require
 from holdfast.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from holdfast.kernel.hashing import sha256_hex
@@ -206,31 +207,32 @@ class Predictions:
         Raises InvalidInput when the bytes do not carry this name, NotFound for an unknown endpoint, Conflict when
         the name holds other bytes or a later segment of the same boot is in the table already.
         """
-        require(caller, "predictions:ingest")
+        require(caller, SERVING_PLANE)
         _check_segment_name(name, data)
         digest = sha256_hex(data)
-        found = self.storage.read(lambda tx: self._known_segment(tx, caller, name, digest))
+        workspace = self.storage.read(lambda tx: store.workspace_of(tx, name.endpoint_id))
+        if workspace is None:
+            raise NotFound(f"There is no endpoint with the id {name.endpoint_id!r}.")
+        found = self.storage.read(lambda tx: self._known_segment(tx, workspace, name, digest))
         if found is not None:
             return found
         blob = self.objects.put(data)
         segment = Segment(name, blob.sha256, blob.size, "pending", caller.time_ms)
 
         def fn(tx: Tx) -> Segment:
-            known = self._known_segment(tx, caller, name, digest)
+            known = self._known_segment(tx, workspace, name, digest)
             if known is None:
-                store.insert_segment(tx, caller.workspace, segment)
+                store.insert_segment(tx, workspace, segment)
             return known or segment
 
         return self.storage.write(fn)
 
     @staticmethod
-    def _known_segment(tx: Tx, caller: Caller, name: SegmentName, digest: str) -> Segment | None:
-        if store.endpoint_by_id(tx, caller.workspace, name.endpoint_id) is None:
-            raise NotFound(f"There is no endpoint with the id {name.endpoint_id!r}.")
-        known = store.find_segment(tx, caller.workspace, name)
+    def _known_segment(tx: Tx, workspace: str, name: SegmentName, digest: str) -> Segment | None:
+        known = store.find_segment(tx, workspace, name)
         if known is not None and known.sha256 != digest:
             raise Conflict(f"The segment {name.app_id}/{name.seq} is here already with other bytes.")
-        if known is None and store.last_compacted(tx, caller.workspace, name) >= name.seq:
+        if known is None and store.last_compacted(tx, workspace, name) >= name.seq:
             raise Conflict(
                 f"The segment {name.app_id}/{name.seq} comes after later ones of its boot are in the table."
             )

@@ -189,6 +189,12 @@ def endpoint_by_id(tx: Tx, workspace: str, endpoint_id: str) -> Endpoint | None:
     return None if row is None else _endpoint(row)
 
 
+def workspace_of(tx: Tx, endpoint_id: str) -> str | None:
+    """The workspace of an endpoint, deleted or not: replicas know endpoints by their ids alone."""
+    query = select(_endpoints.c.workspace_id).where(_endpoints.c.endpoint_id == endpoint_id)
+    return tx.execute(query).scalar()
+
+
 def list_endpoints(tx: Tx, workspace: str, after: str = "", limit: int = 1000) -> list[Endpoint]:
     """The active endpoints by name, from the one after `after`."""
     query = select(_endpoints).where(

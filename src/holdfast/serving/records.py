@@ -10,6 +10,8 @@ from holdfast.chunks import TreeFile
 from holdfast.predictions.records import Deployed
 
 __all__ = [
+    "INFERENCE_PERMISSIONS",
+    "Authorization",
     "DeployRequest",
     "Deployment",
     "DesiredEndpoint",
@@ -20,6 +22,10 @@ __all__ = [
     "ServingStatus",
     "SignedState",
 ]
+
+
+INFERENCE_PERMISSIONS = ("predictions:infer", "predictions:replay", "serving:read")
+"""The permissions that an inference server asks for."""
 
 
 class DeployRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,10 +77,9 @@ class DesiredEndpoint(msgspec.Struct, frozen=True):
 
 
 class DesiredState(msgspec.Struct, frozen=True):
-    """Everything that a workspace's replicas are to serve. A higher generation replaces a lower one, never back."""
+    """Everything that replicas are to serve, of every workspace. A higher generation replaces a lower one, never back."""
 
     generation: int
-    workspace: str
     endpoints: list[DesiredEndpoint]
 
 
@@ -84,6 +89,14 @@ class SignedState(msgspec.Struct, frozen=True):
     document: str
     signature: str
     public_key: str
+
+
+class Authorization(msgspec.Struct, frozen=True):
+    """What a caller of the inference server may do: permissions by workspace. Empty for an unknown credential."""
+
+    workspaces: dict[str, list[str]]
+    problem: str = ""
+    """Why the credential is worth nothing."""
 
 
 class EndpointReport(msgspec.Struct, frozen=True):

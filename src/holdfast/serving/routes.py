@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from holdfast.identity.admission import Identity
+from holdfast.identity.records import SERVING_PLANE
 from holdfast.kernel.errors import InvalidInput, NotFound
 from holdfast.kernel.paging import Items
 from holdfast.predictions.records import Endpoint
-from holdfast.serving.records import Deployment, DeployRequest, Heartbeat, Replica, ServingStatus, SignedState
+from holdfast.serving.records import (
+    INFERENCE_PERMISSIONS,
+    Authorization,
+    Deployment,
+    DeployRequest,
+    Heartbeat,
+    Replica,
+    ServingStatus,
+    SignedState,
+)
 from holdfast.serving.service import Serving
 from holdfast.web import Call, Route, Stream
 
@@ -17,7 +28,7 @@ __all__ = ["routes"]
 _BLOCK = 1 << 20
 
 
-def routes(serving: Serving) -> list[Route]:
+def routes(serving: Serving, identity: Identity) -> list[Route]:
     """The routes of this room; reading endpoints is `predictions`'."""
 
     def deploy(call: Call) -> Endpoint:
@@ -41,6 +52,10 @@ def routes(serving: Serving) -> list[Route]:
 
     def report(call: Call) -> Replica:
         return serving.report(call.caller, call.path["replica"], call.body)
+
+    def authorize(call: Call) -> Authorization:
+        held, problem = identity.permissions_by_workspace(call.path["sha256"], INFERENCE_PERMISSIONS)
+        return Authorization(held, problem)
 
     def status(call: Call) -> ServingStatus:
         return serving.status(call.caller)
@@ -70,16 +85,24 @@ def routes(serving: Serving) -> list[Route]:
             "GET",
             plane + "/desired-state",
             desired_state,
-            "serving:read",
+            SERVING_PLANE,
             summary="The signed desired state; waits for a newer one",
             result=SignedState,
         ),
-        Route("GET", plane + "/files/{sha256}", file, "serving:read", summary="A file of a deployed model"),
+        Route(
+            "GET",
+            plane + "/authorizations/{sha256}",
+            authorize,
+            SERVING_PLANE,
+            summary="What a caller of an inference server may do, by the SHA-256 of its token",
+            result=Authorization,
+        ),
+        Route("GET", plane + "/files/{sha256}", file, SERVING_PLANE, summary="A file of a deployed model"),
         Route(
             "PUT",
             plane + "/replicas/{replica}",
             report,
-            "serving:write",
+            SERVING_PLANE,
             Heartbeat,
             "Heartbeat of an inference server",
             result=Replica,

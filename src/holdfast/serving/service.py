@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from holdfast.audit.service import append
+from holdfast.identity.records import SERVING_PLANE
 from holdfast.identity.service import require, system_caller
+from holdfast.identity.workspaces import open_workspaces
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.principal import Caller
 from holdfast.predictions.labels import canonical_label
-from holdfast.predictions.records import Deployed, Endpoint, MonitorFields, Reference
+from holdfast.predictions.records import Deployed, Endpoint, MonitorFields, Reference, model_name
 from holdfast.predictions.service import close_endpoint, deploy_endpoint, find_endpoint, set_status
 from holdfast.registry.records import ModelVersion
 from holdfast.registry.service import BESIDE_TREE, REFERENCE_FILE, Registry
@@ -36,13 +38,18 @@ from holdfast.serving.signing import sign_state
 from holdfast.storage import Objects, Storage, Tx, trees
 from holdfast.storage.keys import Keyring
 
-__all__ = ["Serving"]
+__all__ = ["Serving", "restate"]
 
 _ALIVE_MS = 15_000
 _POLL_S = 0.25
 _MOST_WAIT_S = 30.0
 _REPLICA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _URL = re.compile(r"https?://[^\s/]{1,300}")
+
+
+def restate(tx: Tx) -> int:
+    """Have replicas fetch the desired state again: inside a transaction that changes which workspaces are served."""
+    return store.next_generation(tx)
 
 
 class Serving:
@@ -57,7 +64,7 @@ class Serving:
         self._keys = keys
         self._closing = closing
         self._changed = threading.Condition()
-        self._signed: dict[str, tuple[int, SignedState, frozenset[str]]] = {}
+        self._signed: tuple[int, SignedState, frozenset[str]] | None = None
 
     def deploy(self, caller: Caller, request: DeployRequest) -> Endpoint:
         """Serve a model version at an endpoint, new or not; the version that answers now does so until the new one can.
@@ -129,7 +136,7 @@ class Serving:
             store.end_deployments(
                 tx, caller.workspace, closed.endpoint_id, ("preparing", "active"), "deleted"
             )
-            store.next_generation(tx, caller.workspace)
+            store.next_generation(tx)
             append(
                 tx,
                 caller,
@@ -154,35 +161,36 @@ class Serving:
 
     def desired_state(self, caller: Caller, after: int, wait_s: float) -> SignedState:
         """The signed desired state; waits up to `wait_s` (at most 30) for a generation above `after`."""
-        require(caller, "serving:read")
+        require(caller, SERVING_PLANE)
         left = min(max(wait_s, 0.0), _MOST_WAIT_S)
         with self._changed:
             while left > 0 and not self._closing.is_set():
-                if self._storage.read(lambda tx: store.generation(tx, caller.workspace)) > after:
+                if self._storage.read(store.generation) > after:
                     break
                 # The worker activates deployments in a process of its own: look again now and then.
                 self._changed.wait(_POLL_S)
                 left -= _POLL_S
-        return self._sign(caller)[1]
+        return self._sign(caller.time_ms)[1]
 
-    def _sign(self, caller: Caller) -> tuple[int, SignedState, frozenset[str]]:
+    def _sign(self, now_ms: int) -> tuple[int, SignedState, frozenset[str]]:
         """(generation, the signed state, the digests of its files), made once per generation."""
-        workspace = caller.workspace
-        number, active, clocks = self._storage.read(lambda tx: _snapshot(tx, workspace))
-        known = self._signed.get(workspace)
-        if known is not None and known[0] == number:
-            return known
-        endpoints = [self._desired(caller, deployment, clocks[deployment.endpoint]) for deployment in active]
-        signed = sign_state(DesiredState(number, workspace, endpoints), self._keys.signing_key("serving"))
+        number, active = self._storage.read(_snapshot)
+        if self._signed is not None and self._signed[0] == number:
+            return self._signed
+        endpoints = [
+            self._desired(system_caller(workspace, now_ms), deployment, clock)
+            for workspace, deployment, clock in active
+        ]
+        signed = sign_state(DesiredState(number, endpoints), self._keys.signing_key("serving"))
         digests = frozenset(file.sha256 for endpoint in endpoints for file in endpoint.files)
-        self._signed[workspace] = (number, signed, digests)
-        return self._signed[workspace]
+        self._signed = (number, signed, digests)
+        return self._signed
 
     def _desired(self, caller: Caller, deployment: Deployment, clock: str) -> DesiredEndpoint:
         assert deployment.deployable_digest is not None
         name, workspace = deployment.endpoint, caller.workspace
         return DesiredEndpoint(
-            name=name if workspace == "default" else f"{workspace}.{name}",
+            name=model_name(workspace, name),
             endpoint_id=deployment.endpoint_id,
             workspace=workspace,
             clock=clock,
@@ -197,14 +205,14 @@ class Serving:
 
     def open_file(self, caller: Caller, sha256: str) -> Path:
         """Where a file of a deployed tree stands. Raises NotFound for any other object, stored or not."""
-        require(caller, "serving:read")
-        if sha256 not in self._sign(caller)[2]:
+        require(caller, SERVING_PLANE)
+        if sha256 not in self._sign(caller.time_ms)[2]:
             raise NotFound(f"No deployed model has a file {sha256[:80]!r}.")
         return self._objects.path(sha256)
 
     def report(self, caller: Caller, replica: str, heartbeat: Heartbeat) -> Replica:
         """Take a replica's heartbeat, and from it how the endpoints' deployments go."""
-        require(caller, "serving:write")
+        require(caller, SERVING_PLANE)
         if _REPLICA.fullmatch(replica) is None:
             raise InvalidInput(f"{replica[:80]!r} is not a name for a replica.")
         if _URL.fullmatch(heartbeat.url) is None:
@@ -213,25 +221,32 @@ class Serving:
         seen = Replica(replica, **msgspec.structs.asdict(heartbeat), seen_at=caller.time_ms, is_alive=True)
 
         def fn(tx: Tx) -> Replica:
-            store.put_replica(tx, caller.workspace, seen)
-            for deployment in store.active_deployments(tx, caller.workspace):
-                if deployment.deployment_id in reports:
-                    _apply_report(tx, caller, deployment, reports[deployment.deployment_id])
+            store.put_replica(tx, seen)
+            for workspace in open_workspaces(tx):
+                local = msgspec.structs.replace(caller, workspace=workspace)
+                for deployment in store.active_deployments(tx, workspace):
+                    if deployment.deployment_id in reports:
+                        _apply_report(tx, local, deployment, reports[deployment.deployment_id])
             return seen
 
         return self._storage.write(fn)
 
     def status(self, caller: Caller) -> ServingStatus:
-        """Where inference answers, and the replicas."""
+        """Where inference answers, and the replicas with how they stand with the workspace's endpoints."""
         require(caller, "serving:read")
 
-        def fn(tx: Tx) -> tuple[int, list[Replica]]:
-            return store.generation(tx, caller.workspace), store.list_replicas(tx, caller.workspace)
+        def fn(tx: Tx) -> tuple[int, list[Replica], set[str]]:
+            own = {one.deployment_id for one in store.active_deployments(tx, caller.workspace)}
+            return store.generation(tx), store.list_replicas(tx), own
 
-        number, found = self._storage.read(fn)
+        number, found, own = self._storage.read(fn)
         alive_since = caller.time_ms - _ALIVE_MS
         replicas = [
-            msgspec.structs.replace(r, is_alive=r.seen_at >= alive_since and r.status != "stopped")
+            msgspec.structs.replace(
+                r,
+                is_alive=r.seen_at >= alive_since and r.status != "stopped",
+                endpoints={name: e for name, e in r.endpoints.items() if e.deployment_id in own},
+            )
             for r in found
         ]
         url = next((replica.url for replica in replicas if replica.is_alive), None)
@@ -291,7 +306,7 @@ def _activate(tx: Tx, caller: Caller, deployment: Deployment, version: ModelVers
         deployed=msgspec.structs.replace(deployment.deployed, reference=_reference(tx, workspace, version)),
     )
     store.update_deployment(tx, workspace, active)
-    store.next_generation(tx, workspace)
+    store.next_generation(tx)
     endpoint = set_status(
         tx,
         workspace,
@@ -368,7 +383,13 @@ def _apply_report(tx: Tx, caller: Caller, deployment: Deployment, reported: Endp
     )
 
 
-def _snapshot(tx: Tx, workspace: str) -> tuple[int, list[Deployment], dict[str, str]]:
-    active = store.active_deployments(tx, workspace)
-    clocks = {d.endpoint: find_endpoint(tx, workspace, d.endpoint).clock for d in active}
-    return store.generation(tx, workspace), active, clocks
+def _snapshot(tx: Tx) -> tuple[int, list[tuple[str, Deployment, str]]]:
+    """(generation, (workspace, deployment, its endpoint's clock) of all that is to be served)."""
+    # The generation first: a change that comes between is signed again under its own, higher one.
+    number = store.generation(tx)
+    active = [
+        (workspace, deployment, find_endpoint(tx, workspace, deployment.endpoint).clock)
+        for workspace in open_workspaces(tx)
+        for deployment in store.active_deployments(tx, workspace)
+    ]
+    return number, active

@@ -19,9 +19,10 @@ from sqlalchemy import (
     update,
 )
 
+from holdfast.kernel.principal import DEPLOYMENT
 from holdfast.predictions.records import Deployed
 from holdfast.serving.records import Deployment, EndpointReport, Replica
-from holdfast.storage import Tx, metadata
+from holdfast.storage import Tx, lock, metadata
 
 __all__ = [
     "active_deployments",
@@ -142,25 +143,26 @@ def end_deployments(tx: Tx, workspace: str, endpoint_id: str, states: tuple[str,
     return int(done.rowcount)
 
 
-def generation(tx: Tx, workspace: str) -> int:
-    """The generation of the workspace's desired state, 0 before the first deployment."""
-    query = select(_generations.c.generation).where(_generations.c.workspace_id == workspace)
+def generation(tx: Tx) -> int:
+    """The generation of the deployment's desired state, 0 before the first endpoint."""
+    query = select(_generations.c.generation).where(_generations.c.workspace_id == DEPLOYMENT)
     return int(tx.execute(query).scalar() or 0)
 
 
-def next_generation(tx: Tx, workspace: str) -> int:
+def next_generation(tx: Tx) -> int:
     """Count the generation up."""
-    number = generation(tx, workspace) + 1
+    lock(tx, "serving generation")
+    number = generation(tx) + 1
     if number == 1:
-        tx.execute(insert(_generations).values(workspace_id=workspace, generation=1))
+        tx.execute(insert(_generations).values(workspace_id=DEPLOYMENT, generation=1))
     else:
         tx.execute(
-            update(_generations).where(_generations.c.workspace_id == workspace).values(generation=number)
+            update(_generations).where(_generations.c.workspace_id == DEPLOYMENT).values(generation=number)
         )
     return number
 
 
-def put_replica(tx: Tx, workspace: str, replica: Replica) -> None:
+def put_replica(tx: Tx, replica: Replica) -> None:
     """Write a replica's last heartbeat."""
     values = {
         "url": replica.url,
@@ -169,15 +171,15 @@ def put_replica(tx: Tx, workspace: str, replica: Replica) -> None:
         "endpoints": _json(replica.endpoints).decode(),
         "seen_at": replica.seen_at,
     }
-    known = (_replicas.c.workspace_id == workspace, _replicas.c.replica == replica.replica)
+    known = (_replicas.c.workspace_id == DEPLOYMENT, _replicas.c.replica == replica.replica)
     if tx.execute(update(_replicas).where(*known).values(**values)).rowcount == 0:
-        tx.execute(insert(_replicas).values(workspace_id=workspace, replica=replica.replica, **values))
+        tx.execute(insert(_replicas).values(workspace_id=DEPLOYMENT, replica=replica.replica, **values))
 
 
-def list_replicas(tx: Tx, workspace: str) -> list[Replica]:
+def list_replicas(tx: Tx) -> list[Replica]:
     """The replicas, the one heard of last first."""
     query = (
-        select(_replicas).where(_replicas.c.workspace_id == workspace).order_by(_replicas.c.seen_at.desc())
+        select(_replicas).where(_replicas.c.workspace_id == DEPLOYMENT).order_by(_replicas.c.seen_at.desc())
     )
     return [
         Replica(

@@ -4,6 +4,6 @@ Rooms declare `Route`s whose handlers take a `Call` and return a record; this ro
 application. Not here: any route of a capability, any rule.
 """
 
-from holdfast.web.routing import Call, Page, Raw, Redirect, Route, Stream, Upload
+from holdfast.web.routing import Call, Form, Page, Raw, Redirect, Route, Stream, Upload, Visit
 
-__all__ = ["Call", "Page", "Raw", "Redirect", "Route", "Stream", "Upload"]
+__all__ = ["Call", "Form", "Page", "Raw", "Redirect", "Route", "Stream", "Upload", "Visit"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 import msgspec
 from anyio import CapacityLimiter, from_thread, to_thread
@@ -12,24 +13,33 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from holdfast.kernel.clock import Clock
-from holdfast.kernel.errors import Forbidden, InvalidInput, NotFound, PayloadTooLarge
+from holdfast.kernel.errors import InvalidInput, PayloadTooLarge
 from holdfast.kernel.principal import Caller, Principal
 from holdfast.web.responses import respond
-from holdfast.web.routing import Call, Page, Route, Upload
+from holdfast.web.routing import Call, Form, Page, Route, Upload, Visit
 
-__all__ = ["Door", "endpoint"]
+__all__ = ["Admission", "Door", "endpoint", "visit_of"]
 
 
 _UPLOADS = 16
 
 
+class Admission(Protocol):
+    """Tells who asks and in which workspace, and refuses who may not."""
+
+    def admit(self, visit: Visit, permission: str, *, wait: bool) -> tuple[Principal, str] | None:
+        """The principal and the workspace of a request that needs `permission`.
+
+        Raises Unauthenticated, Forbidden, NotFound or TooManyRequests. None when it would have to ask the
+        database and `wait` is false: the caller then asks again from a thread.
+        """
+
+
 class Door(msgspec.Struct, frozen=True):
     """What every route needs: who is asking, may they, what time is it, and how to show a page."""
 
-    authenticate: Callable[[Any], Principal]
-    permits: Callable[[Principal, str], bool]
+    admission: Admission
     clock: Clock
-    workspace: str
     render: Callable[[Request, Page], str]
 
 
@@ -37,17 +47,19 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
     """The async endpoint of a route."""
     # An upload that stands still keeps its thread: those of other requests are not for uploads to take.
     limiter = CapacityLimiter(_UPLOADS) if route.body is Upload else None
-    decoder = None if route.body in (None, Upload, bytes) else msgspec.json.Decoder(route.body)
+    decoder = None if route.body in (None, Upload, Form, bytes) else msgspec.json.Decoder(route.body)
 
     def body_of(request: Request, raw: bytes) -> Any:
         if route.body is Upload:
             return _Blocks(request, route.max_body)
         if decoder is not None:
             return _decode(decoder, request, raw)
+        if route.body is Form:
+            return _read_form(request, raw)
         return raw if route.body is bytes else None
 
     async def serve(request: Request) -> Response:
-        caller = _caller(request, route, door)
+        caller = request.scope["state"]["caller"] = await _admitted(request, route, door)
         raw = b"" if route.body in (None, Upload) else await _read(request, route.max_body)
 
         def work() -> Response:
@@ -61,6 +73,7 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
                 raw=raw,
                 url=f"{request.url.scheme}://{request.url.netloc}",
                 raw_query=request.url.query,
+                address=_address(request),
             )
             return respond(request, route.handler(call), door.render)
 
@@ -69,22 +82,30 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
     return serve
 
 
-def _caller(request: Request, route: Route, door: Door) -> Caller:
-    principal = door.authenticate(request.headers)
-    if not door.permits(principal, route.permission):
-        raise Forbidden(
-            f"The principal {principal.name!r} (role {principal.role}) lacks the permission {route.permission!r}.",
-            hint="Ask an administrator, or use the token in admin.token of the data folder.",
-            details={"permission": route.permission},
-        )
-    asked = request.headers.get("x-holdfast-workspace", door.workspace)
-    if asked != door.workspace:
-        raise NotFound(
-            f"There is no workspace {asked[:80]!r} on this server.",
-            hint=f"It has {door.workspace!r}: leave --workspace and HOLDFAST_WORKSPACE out.",
-        )
+async def _admitted(request: Request, route: Route, door: Door) -> Caller:
+    visit = visit_of(request)
+    found = door.admission.admit(visit, route.permission, wait=False)
+    if found is None:
+        found = await to_thread.run_sync(lambda: door.admission.admit(visit, route.permission, wait=True))
+    assert found is not None
     request_id = str(request.scope["state"]["request_id"])
-    return Caller(principal, door.workspace, request_id, door.clock.now_ms())
+    return Caller(*found, request_id, door.clock.now_ms())
+
+
+def visit_of(request: Request) -> Visit:
+    """What is known of a request before anybody knows who asks."""
+    return Visit(
+        request.method,
+        request.url.path,
+        request.headers,
+        dict(request.query_params),
+        _address(request),
+        request.url.scheme == "https",
+    )
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 async def _read(request: Request, most: int) -> bytes:
@@ -127,6 +148,21 @@ def _decode(decoder: msgspec.json.Decoder[Any], request: Request, data: bytes) -
         raise InvalidInput(f"The body does not fit: {error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"The body is not valid JSON: {error}.") from None
+
+
+def _read_form(request: Request, data: bytes) -> dict[str, str]:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/x-www-form-urlencoded":
+        raise InvalidInput(
+            f"The content type {media[:80]!r} is not that of a form.", hint="Send the page's form."
+        )
+    try:
+        fields = parse_qsl(
+            data.decode(), keep_blank_values=True, strict_parsing=bool(data), max_num_fields=100
+        )
+    except ValueError as error:
+        raise InvalidInput(f"The form can't be read: {error}.") from None
+    return dict(fields)
 
 
 class _Blocks(Iterator[bytes]):

@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.kernel.errors import Forbidden, InvalidInput
 from holdfast.kernel.ids import uuid7
+from holdfast.web.hosts import Hosts
 
-__all__ = ["LOOPBACK_HOSTS", "AccessLog", "Guard", "host_of", "is_loopback_host"]
-
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+__all__ = ["AccessLog", "Guard"]
 
 _HEADERS = {
     "content-security-policy": (
@@ -31,29 +29,19 @@ _HEADERS = {
 _log = logging.getLogger("holdfast.access")
 
 
-def host_of(netloc: str) -> str:
-    """The host of `host:port`, lower-case, without the port."""
-    try:
-        return (urlsplit(f"//{netloc}").hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether a host name or address stands for this machine alone."""
-    return host in LOOPBACK_HOSTS or (host.startswith("127.") and host.replace(".", "").isdigit())
-
-
 class Guard:
     """Gives each request an id, refuses foreign hosts and origins, and adds the security headers.
 
-    In open mode there is no login, so a page of another site must not reach us: the Host header must name
-    loopback (DNS rebinding), and a request that changes something must not come from another origin (CSRF).
+    A page of another site must not reach us: the Host header must name this server (DNS rebinding), and a request
+    that changes something must not come from another origin (CSRF).
     """
 
-    def __init__(self, app: ASGIApp, refuse: Callable[[Scope, Receive, Send, Exception], object]) -> None:
+    def __init__(
+        self, app: ASGIApp, refuse: Callable[[Scope, Receive, Send, Exception], object], hosts: Hosts
+    ) -> None:
         self._app = app
         self._refuse = refuse
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,6 +50,7 @@ class Guard:
         headers = Headers(scope=scope)
         request_id = uuid7()
         scope.setdefault("state", {})["request_id"] = request_id
+        self._hosts.believe(scope, headers)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -78,13 +67,13 @@ class Guard:
             return
         await self._app(scope, receive, send_with_headers)
 
-    @staticmethod
-    def _check(scope: Scope, headers: Headers) -> None:
+    def _check(self, scope: Scope, headers: Headers) -> None:
         netloc = headers.get("host", "")
-        if not is_loopback_host(host_of(netloc)):
+        if not self._hosts.allows(netloc):
             raise Forbidden(
-                f"The Host header {netloc[:80]!r} does not name this machine's loopback address.",
-                hint="Use http://127.0.0.1 or http://localhost with the server's port.",
+                f"The Host header {netloc[:80]!r} does not name this server.",
+                hint="Use http://127.0.0.1 or http://localhost with the server's port, or start the server with "
+                "--allow-host NAME.",
             )
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return

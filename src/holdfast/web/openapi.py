@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from holdfast.version import __version__
-from holdfast.web.routing import Route, Upload
+from holdfast.web.routing import Form, Route, Upload
 
 __all__ = ["describe_api"]
 
@@ -19,7 +19,9 @@ _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 def describe_api(routes: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI document of every route under /api/v1."""
     declared = [route for route in routes if route.path.startswith("/api/v1")]
-    types = [t for route in declared for t in (route.body, route.result) if t not in (None, Upload, bytes)]
+    types = [
+        t for route in declared for t in (route.body, route.result) if t not in (None, Upload, Form, bytes)
+    ]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     by_type = dict(zip(map(repr, types), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from holdfast.kernel.errors import HoldfastError, Unauthenticated, Unavailable
 from holdfast.web.routing import Page, Raw, Redirect, Stream
 
-__all__ = ["ErrorPage", "error_response", "json_bytes", "respond"]
+__all__ = ["ErrorPage", "error_response", "json_bytes", "respond", "wants_html"]
 
 ErrorPage = Callable[[Request, HoldfastError], Response]
 
@@ -53,14 +53,22 @@ def _are_finite_numbers(values: Sequence[Any]) -> bool:
 def respond(request: Request, answer: Any, render: Callable[[Request, Page], str]) -> Response:
     """The response for what a handler gave."""
     if isinstance(answer, Page):
-        return Response(render(request, answer), answer.status, media_type="text/html")
+        shown = Response(render(request, answer), answer.status, media_type="text/html")
+        return _with_cookies(shown, answer.cookies)
     if isinstance(answer, Raw):
         return Response(answer.content, answer.status, dict(answer.headers), answer.media_type)
     if isinstance(answer, Stream):
         return StreamingResponse(answer.blocks, 200, dict(answer.headers), answer.media_type)
     if isinstance(answer, Redirect):
-        return RedirectResponse(answer.url, answer.status)
+        return _with_cookies(RedirectResponse(answer.url, answer.status), answer.cookies)
     return Response(json_bytes({} if answer is None else answer), media_type="application/json")
+
+
+def _with_cookies(response: Response, cookies: Sequence[str]) -> Response:
+    for cookie in cookies:
+        response.headers.append("Set-Cookie", cookie)
+        response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def error_response(request: Request, error: HoldfastError, page: ErrorPage) -> Response:

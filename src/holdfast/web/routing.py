@@ -9,13 +9,30 @@ import msgspec
 
 from holdfast.kernel.principal import Caller
 
-__all__ = ["Call", "Page", "Raw", "Redirect", "Route", "Stream", "Upload"]
+__all__ = ["Call", "Form", "Page", "Raw", "Redirect", "Route", "Stream", "Upload", "Visit"]
 
 JSON_LIMIT = 16 * 1024 * 1024
 
 
 class Upload:
     """The type of `Route.body` for raw bytes that are streamed: the handler finds the blocks in `call.body`."""
+
+
+class Form:
+    """The type of `Route.body` for a page's form: the handler finds its fields (text by name) in `call.body`."""
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """What is known of a request before anybody knows who asks."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    address: str = ""
+    """The client's IP address; behind a trusted proxy the one that it forwards."""
+    is_secure: bool = False
+    """Whether the client speaks https, to us or to a trusted proxy."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -32,6 +49,13 @@ class Call(msgspec.Struct, frozen=True):
     url: str = ""
     """Scheme, host and port that the client used, without a slash at the end."""
     raw_query: str = ""
+    address: str = ""
+    """The client's IP address."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the client speaks https."""
+        return self.url.startswith("https:")
 
     @property
     def blocks(self) -> Iterator[bytes]:
@@ -64,6 +88,8 @@ class Page(msgspec.Struct, frozen=True):
     context: Mapping[str, Any]
     title: str = ""
     status: int = 200
+    cookies: tuple[str, ...] = ()
+    """Values of Set-Cookie headers; a page with one is never kept by caches."""
 
 
 class Redirect(msgspec.Struct, frozen=True):
@@ -71,6 +97,8 @@ class Redirect(msgspec.Struct, frozen=True):
 
     url: str
     status: int = 303
+    cookies: tuple[str, ...] = ()
+    """Values of Set-Cookie headers."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -84,7 +112,7 @@ class Route(msgspec.Struct, frozen=True):
     handler: Callable[[Call], Any]
     permission: str
     body: Any = None
-    """None, a msgspec type (JSON), bytes (read whole), or Upload (streamed)."""
+    """None, a msgspec type (JSON), Form, bytes (read whole), or Upload (streamed)."""
     summary: str = ""
     max_body: int = JSON_LIMIT
     result: Any = None

@@ -6,21 +6,23 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound
+from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound, Unauthenticated
 from holdfast.web.dispatch import Door, endpoint
 from holdfast.web.guards import AccessLog, Guard
-from holdfast.web.responses import error_response
+from holdfast.web.hosts import Hosts
+from holdfast.web.responses import error_response, wants_html
 from holdfast.web.routing import Page, Route
 from holdfast.web.templates import STATIC
 
@@ -35,6 +37,7 @@ def build_shell(
     door: Door,
     *,
     observe: Callable[[str, str, int, float], None],
+    hosts: Hosts | None = None,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
     bare: Iterable[BaseRoute] = (),
 ) -> ASGIApp:
@@ -47,6 +50,9 @@ def build_shell(
         return HTMLResponse(door.render(request, page), error.status)
 
     def show(request: Request, error: HoldfastError) -> Response:
+        if isinstance(error, Unauthenticated) and _is_for_signing_in(request):
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/login?{urlencode({'next': here})}", 303)
         return error_response(request, error, page_of)
 
     async def on_holdfast(request: Request, error: Exception) -> Response:
@@ -84,8 +90,13 @@ def build_shell(
         exception_handlers={HoldfastError: on_holdfast, HTTPException: on_http, Exception: on_fault},
         lifespan=lifespan,
     )
-    guarded = _Faults(Guard(_Compressed(app), refuse))
+    guarded = _Faults(Guard(_Compressed(app), refuse, hosts or Hosts()))
     return AccessLog(guarded, observe, _QUIET)
+
+
+def _is_for_signing_in(request: Request) -> bool:
+    """Whether a person looks at a page that needs a login."""
+    return request.method == "GET" and wants_html(request) and request.url.path not in ("/login", "/sign-in")
 
 
 def _mounted(route: Route, door: Door) -> StarletteRoute:
@@ -173,6 +184,10 @@ def _from_http(request: Request, error: HTTPException) -> HoldfastError:
 
 
 def _title(error: HoldfastError) -> str:
-    return {403: "Not allowed", 404: "Not found", 503: "Not available now"}.get(
-        error.status, "That did not work"
-    )
+    return {
+        401: "Sign in",
+        403: "Not allowed",
+        404: "Not found",
+        429: "Too often",
+        503: "Not available now",
+    }.get(error.status, "That did not work")

@@ -29,6 +29,9 @@ class Frame(msgspec.Struct, frozen=True):
     path: str
     query: str
     workspace: str
+    """Empty for somebody who is not signed in."""
+    workspaces: list[str]
+    """Those that the person may switch to."""
     principal: str
     counts: dict[str, int]
     url: str

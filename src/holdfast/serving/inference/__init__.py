@@ -20,11 +20,15 @@ def main(
     replica: str = "local",
     supervised: bool = False,
     public_key: str = "",
+    token: str = "",
+    url: str = "",
+    allow_hosts: tuple[str, ...] = (),
 ) -> int:
     """Serve until SIGTERM, SIGINT or, when supervised, the end of standard input; the exit code.
 
     `data_dir` is this server's own folder. `public_key` (base64) is the control plane's; empty pins the first one
-    seen. Raises Conflict when the port or the folder is in use, InvalidInput for an address beyond loopback.
+    seen. `token` is the credential for it; `url` is the address that clients are told, `allow_hosts` are names of
+    this server beside loopback's. Raises Conflict when the port or the folder is in use.
     """
     # uvicorn and uvloop: only in the process that serves.
     from holdfast.serving.inference.server import run
@@ -38,5 +42,8 @@ def main(
         replica=replica,
         supervised=supervised,
         public_key=public_key,
+        token=token,
+        url=url,
+        allow_hosts=allow_hosts,
     )
     return run(settings)

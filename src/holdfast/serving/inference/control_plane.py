@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from holdfast.kernel.errors import HoldfastError, InvalidInput, Unavailable, error_from_wire
-from holdfast.serving.records import Heartbeat, SignedState
+from holdfast.serving.records import Authorization, Heartbeat, SignedState
 
 __all__ = ["ControlPlane"]
 
@@ -24,12 +24,13 @@ class ControlPlane:
     Every call raises Unavailable when the control plane can't be reached, or the error that it answered with.
     """
 
-    def __init__(self, url: str, timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, token: str = "", timeout_s: float = 10.0) -> None:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise InvalidInput(f"The control plane's address {url!r} is not an http URL.")
         self._url = url.rstrip("/")
         self._host, self._port = parts.hostname, parts.port or 80
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
         self._is_interrupted = False
@@ -57,6 +58,14 @@ class ControlPlane:
         self._exchange(
             "PUT", f"/api/v1/serving/replicas/{replica}", msgspec.json.encode(heartbeat), "application/json"
         )
+
+    def authorize(self, digest: str) -> Authorization:
+        """What the credential with this SHA-256 may do; an empty digest stands for no credential."""
+        body = self._exchange("GET", f"/api/v1/serving/authorizations/{digest or 'none'}")
+        try:
+            return msgspec.json.decode(body, type=Authorization)
+        except msgspec.DecodeError as error:
+            raise Unavailable(f"{self._url} answers something else than permissions: {error}.") from error
 
     def close(self) -> None:
         """Drop the connection."""
@@ -118,7 +127,8 @@ class ControlPlane:
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connection = connection
         connection.sock.settimeout(timeout_s)
-        connection.request(method, path, body=body, headers={"content-type": media} if media else {})
+        headers = {**self._headers, "content-type": media} if media else self._headers
+        connection.request(method, path, body=body, headers=headers)
         answer = connection.getresponse()
         if answer.status >= 400:
             raise _error(answer.status, answer.read())

@@ -53,7 +53,7 @@ class Loader:
         return Model(desired, deployable, runtime)
 
     def _fetch(self, desired: DesiredEndpoint) -> Path:
-        control_plane = ControlPlane(self._settings.control_plane_url, _FETCH_TIMEOUT_S)
+        control_plane = ControlPlane(self._settings.control_plane_url, self._settings.token, _FETCH_TIMEOUT_S)
         try:
             return self._cache.ensure_model(desired, control_plane.fetch_file)
         finally:

@@ -9,7 +9,7 @@ import time
 import msgspec
 
 from holdfast.kernel.clock import Clock
-from holdfast.kernel.errors import HoldfastError, Unavailable
+from holdfast.kernel.errors import Forbidden, HoldfastError, Unavailable
 from holdfast.predictions.segments import Batch, Failure
 from holdfast.serving.inference import invocations, v2
 from holdfast.serving.inference.endpoints import Endpoint, Endpoints
@@ -33,10 +33,25 @@ class Request(msgspec.Struct):
     form: str
     request_id: str
     started: float
+    may_replay: bool = False
+    """Whether the caller may say when its rows happened."""
     body: bytes = b""
     model: Model | None = None
     asked: v2.InferRequest | None = None
     rows: Rows | OneRow | None = None
+
+
+def _check_replay(request: Request) -> None:
+    """Raises Forbidden for rows that carry event times when the caller may not say them."""
+    rows = request.rows
+    if request.may_replay or rows is None or rows.event_times is None:
+        return
+    if any(time is not None for time in rows.event_times):
+        raise Forbidden(
+            "The rows carry event times, and the caller lacks the permission 'predictions:replay'.",
+            hint="Leave the event times out, or use a credential of a role that has it.",
+            details={"permission": "predictions:replay"},
+        )
 
 
 class Predictor:
@@ -86,6 +101,7 @@ class Predictor:
             row = model.one_row.of_rows(rows)
         if row is not None:
             request.rows = row
+            _check_replay(request)
         return row
 
     def _compute(self, request: Request, model: Model) -> tuple[Batch, bytes]:
@@ -94,6 +110,7 @@ class Predictor:
         if request.form == "v2":
             asked = request.asked or v2.decode(request.body)
             rows = request.rows = v2.read_rows(asked, deployable.signature)
+            _check_replay(request)
             outputs, columns = model.predict(rows)
             name = request.endpoint.desired.name
             body = v2.encode(
@@ -102,6 +119,7 @@ class Predictor:
         else:
             if not isinstance(rows, Rows):
                 rows = request.rows = invocations.decode(request.body, deployable.signature)
+            _check_replay(request)
             outputs, columns = model.predict(rows)
             body = invocations.encode(outputs)
         return model.record(rows, columns, outputs, request_id, request.started, self._clock.now_ms()), body

@@ -19,14 +19,14 @@ import uvicorn
 import uvloop
 
 from holdfast.kernel.clock import SystemClock
-from holdfast.kernel.errors import Conflict, IntegrityError, InvalidInput, Unavailable
+from holdfast.kernel.errors import Conflict, IntegrityError, Unavailable
 from holdfast.kernel.ids import new_id
 from holdfast.serving.inference.app import InferenceApp
+from holdfast.serving.inference.authorize import Authorizer
 from holdfast.serving.inference.cache import Cache
 from holdfast.serving.inference.control_plane import ControlPlane
 from holdfast.serving.inference.endpoints import Endpoints
 from holdfast.serving.inference.follow import Follower, Reporter
-from holdfast.serving.inference.guard import is_loopback
 from holdfast.serving.inference.loader import Loader
 from holdfast.serving.inference.predict import Predictor
 from holdfast.serving.inference.settings import InferenceSettings
@@ -34,7 +34,8 @@ from holdfast.serving.inference.ship import Shipper
 from holdfast.serving.inference.spool import Spool, SpoolWriter
 from holdfast.serving.inference.turn import Turn
 from holdfast.serving.records import DesiredState, Heartbeat
-from holdfast.web.sockets import listen
+from holdfast.web.hosts import Hosts, is_loopback_host
+from holdfast.web.sockets import listen, netloc
 
 __all__ = ["run"]
 
@@ -43,15 +44,11 @@ _TICK_S = 0.5
 _GC_THRESHOLDS = (20_000, 20, 50)
 """A request makes a hundred lists that go with it: the usual 700 would start a collection every few requests."""
 _LAST_SHIPPING_S = 5.0
+_ASK_TIMEOUT_S = 3.0
 
 
 def run(settings: InferenceSettings) -> int:
     """Serve until told to end; the exit code."""
-    if not is_loopback(settings.host):
-        raise InvalidInput(
-            f"The address {settings.host!r} reaches beyond this machine; in open mode everyone there could predict.",
-            hint="Bind to loopback: --host 127.0.0.1",
-        )
     with (
         _hold(settings.data_dir),
         contextlib.closing(listen(settings.host, settings.port)) as listener,
@@ -61,6 +58,11 @@ def run(settings: InferenceSettings) -> int:
     return 0
 
 
+def _reachable(host: str) -> str:
+    """The address to tell others: this machine's name where the server listens on all addresses."""
+    return socket.gethostname() if host in ("0.0.0.0", "::") else host
+
+
 class _Process:
     """Everything of one running inference server."""
 
@@ -68,7 +70,7 @@ class _Process:
         self._settings = settings
         self._listener = listener
         host, port = listener.getsockname()[:2]
-        self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._url = settings.url or f"http://{netloc(_reachable(host))}:{port}"
         self._boot = new_id()
         self._clock = SystemClock()
         self._cache = Cache(settings.data_dir, settings.public_key)
@@ -80,12 +82,21 @@ class _Process:
         self._endpoints = Endpoints(loader.load, self._writer, self._changed)
         turn = Turn(self._clock, self._in_flight)
         self._predictor = Predictor(self._endpoints, self._clock, turn)
-        app = InferenceApp(self._endpoints, self._predictor, settings.body_bytes, self._gauges)
+        is_local = is_loopback_host(settings.host)
+        self._authorizer = Authorizer(
+            ControlPlane(settings.control_plane_url, settings.token, _ASK_TIMEOUT_S),
+            settings.data_dir / "callers.json",
+            allows_nobody=is_local,
+        )
+        hosts = Hosts(settings.allow_hosts, allows_addresses=not is_local)
+        app = InferenceApp(
+            self._endpoints, self._predictor, self._authorizer, hosts, settings.body_bytes, self._gauges
+        )
         self._server = _Server(self._config(app))
         self._log_bytes = 0
 
     def _control_plane(self) -> ControlPlane:
-        return ControlPlane(self._settings.control_plane_url)
+        return ControlPlane(self._settings.control_plane_url, self._settings.token)
 
     def _writer(self, endpoint_id: str) -> SpoolWriter:
         s = self._settings
@@ -165,6 +176,7 @@ class _Process:
         await self._endpoints.close()
         await asyncio.to_thread(self._shipper.stop, _LAST_SHIPPING_S)
         await asyncio.to_thread(self._reporter.stop)
+        await asyncio.to_thread(self._authorizer.close)
 
     def _kept_state(self) -> DesiredState | None:
         try:
@@ -193,6 +205,7 @@ class _Process:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             date_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=max(1, int(self._settings.drain_s)),

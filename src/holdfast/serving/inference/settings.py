@@ -16,6 +16,9 @@ class InferenceSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     data_dir: its own folder: models, the last desired state, the log that is not shipped yet.
     public_key: the control plane's key in base64; empty pins the first one seen.
+    token: the credential of this server for the control plane.
+    url: the address that clients are told; empty is the one that it listens on.
+    allow_hosts: names, beside loopback's, by which clients may reach it.
     segment_s, segment_bytes: when a segment of the prediction log is closed and shipped.
     supervised: end when standard input ends.
     """
@@ -26,6 +29,9 @@ class InferenceSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 5001
     replica: str = "local"
     public_key: str = ""
+    token: str = ""
+    url: str = ""
+    allow_hosts: tuple[str, ...] = ()
     supervised: bool = False
     sandbox: Sandbox = "preferred"
     segment_s: float = 5.0

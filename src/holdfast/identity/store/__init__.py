@@ -1,0 +1,1 @@
+"""The tables of identity: people, roles, tokens, sessions, workspaces."""
