@@ -6,14 +6,17 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["LEVELS", "Settings"]
+__all__ = ["DATABASE_VARIABLE", "LEVELS", "Settings"]
+
+DATABASE_VARIABLE = "HOLDFAST_DATABASE"
+"""The environment variable of the database's address: unlike an option it does not show in lists of processes."""
 
 LEVELS = ("debug", "info", "warning", "error")
 """How much a process logs; `info` has a line per request."""
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The settings of a process, from command-line options; `keys_command` from HOLDFAST_KEYS_COMMAND."""
+    """The settings of a process, from command-line options and the environment (`database_url`, `keys_command`)."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -30,11 +33,13 @@ class Settings(msgspec.Struct, frozen=True):
     """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     request_limit: int = 1000
     """Requests a second that a principal may send to one replica; 0 is no limit."""
+    database_url: str = ""
+    """The address of a PostgreSQL database; empty: SQLite in the data folder."""
 
     @property
-    def database(self) -> Path:
-        """The SQLite file of the metadata."""
-        return self.data / "holdfast.db"
+    def database(self) -> Path | str:
+        """Where the metadata is: a `postgresql://` address or the SQLite file."""
+        return self.database_url or self.data / "holdfast.db"
 
     @property
     def objects(self) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.kernel.errors import HoldfastError
-from holdfast.settings import LEVELS, Settings
+from holdfast.settings import DATABASE_VARIABLE, LEVELS, Settings
 
 __all__ = ["main"]
 
@@ -19,6 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one process; the exit code: 0 ended as asked, 1 refused or failed, 2 wrong usage."""
     options = _parser().parse_args(arguments)
     try:
+        if getattr(options, "database", None):
+            os.environ[DATABASE_VARIABLE] = options.database  # for the children too
         # Each process loads what it alone needs: the worker no web server, the inference server no database.
         process = importlib.import_module(f"holdfast.app.{options.process}")
         return int(process.run(options))
@@ -31,9 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings that the options stand for."""
+    """The settings that the options and the environment stand for."""
     return Settings(
         data=options.data.expanduser().absolute(),
+        database_url=os.environ.get(DATABASE_VARIABLE, ""),
         host=getattr(options, "host", "127.0.0.1"),
         port=getattr(options, "port", 5000),
         worker=not getattr(options, "no_worker", False),
@@ -76,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     inference.add_argument("--supervised", action="store_true")
     fold = processes.add_parser("fold", help="one pass over the monitoring buckets, for the worker")
     fold.add_argument("--data", type=Path, required=True)
+    for process in (server, worker, fold):
+        process.add_argument("--database", metavar="URL", help=f"or {DATABASE_VARIABLE} in the environment")
     for process in (server, worker, inference, fold):
         process.add_argument("--log-level", choices=LEVELS, default="warning")
     return parser

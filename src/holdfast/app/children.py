@@ -20,12 +20,15 @@ _GRACE_S = 15.0
 class Children:
     """Runs `python -m holdfast.app ARGUMENTS` for each named child.
 
-    Each child holds the read end of a pipe as its standard input: when the server dies, however it dies, the
-    pipe ends and the child ends itself.
+    `hidden` names variables of the environment that a child does not get. Each child holds the read end of a pipe
+    as its standard input: when the server dies, however it dies, the pipe ends and the child ends itself.
     """
 
-    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, commands: Mapping[str, Sequence[str]], hidden: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self._commands = commands
+        self._hidden = hidden or {}
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -62,7 +65,9 @@ class Children:
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "holdfast.app", *self._commands[name], "--supervised"]
         # A session of its own: Ctrl-C in a terminal reaches the server alone, which then ends its children in order.
-        return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        hidden = self._hidden.get(name, ())
+        environment = {key: value for key, value in os.environ.items() if key not in hidden}
+        return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
 
     @staticmethod
     def _end(process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from holdfast.app.renewal import LEASE_MS, Renewal
 from holdfast.app.services import Services
 from holdfast.identity.service import system_caller
 from holdfast.registry.prepare import prepare_version
@@ -17,9 +18,6 @@ __all__ = ["PREPARE_FOLDER", "prepare_pending"]
 
 PREPARE_FOLDER = "holdfast-prepare-"
 
-_TTL_MS = 120_000
-_RENEW_S = 30.0
-
 
 def prepare_pending(services: Services, owner: str, stop: threading.Event) -> None:
     """Prepare every version that waits, one at a time, each under its lease."""
@@ -27,10 +25,10 @@ def prepare_pending(services: Services, owner: str, stop: threading.Event) -> No
         if stop.is_set():
             return
         lease_name = f"prepare:{workspace}:{name}/{version}"
-        lease = leases.acquire(services.storage, lease_name, owner, _TTL_MS, services.clock.now_ms())
+        lease = leases.acquire(services.storage, lease_name, owner, LEASE_MS, services.clock.now_ms())
         if lease is None:
             continue
-        with _Renewal(services, lease):
+        with Renewal(services, lease):
             _prepare(services, workspace, name, version)
         leases.release(services.storage, lease)
 
@@ -60,24 +58,3 @@ def _prepare(services: Services, workspace: str, name: str, version: int) -> Non
 def _stored(services: Services, files: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
     blobs = {path: services.objects.put_file(file) for path, file in files.items()}
     return {path: (blob.sha256, blob.size) for path, blob in blobs.items()}
-
-
-class _Renewal:
-    """Renews a lease while its block runs; preparing may take longer than the lease's time."""
-
-    def __init__(self, services: Services, lease: leases.Lease) -> None:
-        self._services = services
-        self._lease = lease
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="holdfast-renew", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _renew(self) -> None:
-        while not self._done.wait(_RENEW_S):
-            leases.renew(self._services.storage, self._lease, _TTL_MS, self._services.clock.now_ms())

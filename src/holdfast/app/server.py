@@ -21,7 +21,8 @@ from holdfast.app.compose import Composition, build_app
 from holdfast.app.folder import hold_folder
 from holdfast.app.services import Services
 from holdfast.kernel.errors import Conflict, InvalidInput
-from holdfast.settings import Settings
+from holdfast.settings import DATABASE_VARIABLE, Settings
+from holdfast.storage.location import describe, parse_location
 from holdfast.storage.migrate import migrate
 from holdfast.version import __version__
 from holdfast.web.hosts import is_loopback_host
@@ -79,7 +80,8 @@ def _no_administrator(settings: Settings) -> Conflict:
 
 def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
     composition = Composition(settings)
-    children = Children(_commands(settings, log_level))
+    # The inference server never opens the database: it speaks HTTP to this one.
+    children = Children(_commands(settings, log_level), hidden={"inference": [DATABASE_VARIABLE]})
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
@@ -183,6 +185,8 @@ def _banner(composition: Composition) -> str:
     settings = composition.settings
     address = f"http://{netloc(settings.host)}:{settings.port}"
     lines = [f"holdfast {__version__} serves at {address}", f"  data folder   {settings.data}"]
+    if settings.database_url:
+        lines.append(f"  database      {describe(parse_location(settings.database_url))}")
     if settings.inference:
         lines.append(f"  inference     http://{netloc(settings.host)}:{settings.inference_port}")
     if sys.stdout.isatty() and is_loopback_host(settings.host):

@@ -69,6 +69,6 @@ class Services:
 
 
 def open_services(settings: Settings) -> Services:
-    """The services over an existing data folder. Raises NotFound or Conflict when its database is not this version's."""
+    """The services over existing stores. Raises NotFound or Conflict when the database is not this version's."""
     require_current(settings.database)
     return Services(settings)

@@ -18,10 +18,12 @@ from pathlib import Path
 from holdfast.app.__main__ import settings_of
 from holdfast.app.children import end_with_parent
 from holdfast.app.prepare import PREPARE_FOLDER, prepare_pending
+from holdfast.app.renewal import LEASE_MS, Renewal
 from holdfast.app.services import Services, open_services
 from holdfast.kernel.errors import HoldfastError
 from holdfast.kernel.ids import new_id
 from holdfast.predictions.compact import compact_pending
+from holdfast.storage import leases
 from holdfast.web.logs import configure_logs
 
 __all__ = ["run"]
@@ -46,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     tasks = [
         _Task("prepare", lambda: _prepare(services, owner, stop)),
         _Task("compact", lambda: _compact(services, owner)),
-        _Task("fold", lambda: _fold(services)),
+        _Task("fold", lambda: _fold(services, owner)),
         _Task("clean", lambda: _clean(services), every_s=_CLEAN_EVERY_S),
     ]
     threads = [
@@ -97,10 +99,22 @@ def _compact(services: Services, owner: str) -> None:
     compact_pending(services.predictions, services.clock, owner)
 
 
-def _fold(services: Services) -> None:
-    """Fold what changed in a child of its own, because Polars and Delta take 120 MB that are given back with it."""
+def _fold(services: Services, owner: str) -> None:
+    """Fold what changed, one worker at a time."""
     if not services.monitor.has_pending():
         return
+    lease = leases.acquire(services.storage, "fold", owner, LEASE_MS, services.clock.now_ms())
+    if lease is None:
+        return
+    try:
+        with Renewal(services, lease):
+            _fold_in_child(services)
+    finally:
+        leases.release(services.storage, lease)
+
+
+def _fold_in_child(services: Services) -> None:
+    """In a child of its own, because Polars and Delta take 120 MB that are given back with it."""
     command = [sys.executable, "-m", "holdfast.app", "fold", "--data", str(services.data)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:

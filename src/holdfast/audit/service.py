@@ -13,7 +13,7 @@ from holdfast.audit.records import AuditEntry, Verification
 from holdfast.kernel.errors import NotFound
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
-from holdfast.storage import Storage, Tx
+from holdfast.storage import Storage, Tx, lock
 
 __all__ = ["AuditLog", "append", "erase_actor"]
 
@@ -46,6 +46,7 @@ def append(
         after=after_bytes,
         reason_commitment=None if salt is None else commit_reason(reason, salt),
     )
+    lock(tx, "audit")
     head = store.load_head(tx)
     peaks = Peaks() if head is None else Peaks(head.size, head.peaks)
     index, hashed = peaks.size, leaf_hash(leaf)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from holdfast.kernel.errors import Unavailable
-from holdfast.settings import LEVELS
+from holdfast.settings import DATABASE_VARIABLE, LEVELS
 
 __all__ = ["require_extra", "serve", "server", "worker"]
 
@@ -31,6 +31,13 @@ _allow_egress = click.option(
     multiple=True,
     help="Where webhooks and the like may connect beside public https; repeatable.",
 )
+_database = click.option(
+    "--database",
+    metavar="URL",
+    envvar=DATABASE_VARIABLE,
+    help="postgresql://USER@HOST/NAME instead of SQLite in the data folder "
+    f"(or {DATABASE_VARIABLE}; the password may stand in ~/.pgpass).",
+)
 _data = click.option("--data", metavar="DIR", default="holdfast-data", show_default=True, help="Data folder.")
 
 
@@ -42,6 +49,7 @@ _data = click.option("--data", metavar="DIR", default="holdfast-data", show_defa
 @_data
 @_keys
 @_allow_egress
+@_database
 @click.option("--no-worker", is_flag=True, help="Do not start the background worker.")
 @click.option("--no-inference", is_flag=True, help="Do not start the inference server (port + 1).")
 @_log_level
@@ -51,6 +59,7 @@ def server(
     data: str,
     keys: str | None,
     allow_egress: tuple[str, ...],
+    database: str | None,
     no_worker: bool,
     no_inference: bool,
     log_level: str,
@@ -59,17 +68,21 @@ def server(
     arguments = ["server", "--host", host, "--port", str(port), "--data", data, "--log-level", log_level]
     arguments += _shared(keys, allow_egress)
     arguments += ["--no-worker"] * no_worker + ["--no-inference"] * no_inference
-    _start(arguments)
+    _start(arguments, database)
 
 
 @click.command()
 @_data
 @_keys
 @_allow_egress
+@_database
 @_log_level
-def worker(data: str, keys: str | None, allow_egress: tuple[str, ...], log_level: str) -> None:
-    """Start a background worker on a server's data folder."""
-    _start(["worker", "--data", data, "--log-level", log_level, *_shared(keys, allow_egress)])
+def worker(
+    data: str, keys: str | None, allow_egress: tuple[str, ...], database: str | None, log_level: str
+) -> None:
+    """Start a background worker on a server's data folder, or beside others on its database."""
+    arguments = ["worker", "--data", data, "--log-level", log_level, *_shared(keys, allow_egress)]
+    _start(arguments, database)
 
 
 @click.command()
@@ -104,8 +117,10 @@ def _shared(keys: str | None, allow_egress: Sequence[str]) -> list[str]:
     return given + [part for entry in allow_egress for part in ("--allow-egress", entry)]
 
 
-def _start(arguments: list[str]) -> None:
+def _start(arguments: list[str], database: str | None = None) -> None:
     """Become the process (on Windows: run it and pass its exit code on)."""
+    if database:
+        os.environ[DATABASE_VARIABLE] = database
     require_extra(_NEEDED, "server", f"holdfast {'serve' if arguments[0] == 'inference' else arguments[0]}")
     command = [sys.executable, "-m", "holdfast.app", *arguments]
     if os.name == "posix":

@@ -11,7 +11,7 @@ from holdfast.kernel.times import DAY_MS
 from holdfast.monitoring import store
 from holdfast.monitoring.profile import Profile
 from holdfast.monitoring.records import Bucket, FoldState
-from holdfast.storage import Storage, Tx
+from holdfast.storage import Storage, Tx, lock
 
 __all__ = ["MOST_BUCKETS", "Draft"]
 
@@ -81,6 +81,7 @@ class Draft:
         profiles = {version: self.profiles[version] for version in self._changed}
 
         def fn(tx: Tx) -> None:
+            lock(tx, "fold", *self._owner)
             if store.load_state(tx, *self._owner).revision != expected:
                 raise Conflict(
                     "Another fold of this endpoint runs at the same time.",

@@ -28,7 +28,7 @@ from holdfast.kernel.times import DAY_MS
 from holdfast.monitoring.buckets import merge_days
 from holdfast.monitoring.profile import Profile
 from holdfast.monitoring.records import Alert, Bucket, FoldState
-from holdfast.storage import Tx, metadata
+from holdfast.storage import Tx, lock, metadata
 
 __all__ = [
     "delete_buckets",
@@ -177,6 +177,7 @@ def load_bodies(
 
 def insert_alert(tx: Tx, workspace: str, endpoint_id: str, alert: Alert) -> Alert:
     """Write a new alert under the workspace's next number; gives it with that number."""
+    lock(tx, "alerts", workspace)
     highest = tx.execute(
         select(func.max(_alerts.c.alert_id)).where(_alerts.c.workspace_id == workspace)
     ).scalar()

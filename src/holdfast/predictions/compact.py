@@ -19,7 +19,7 @@ from holdfast.kernel.errors import HoldfastError, error_from_wire
 from holdfast.predictions import store
 from holdfast.predictions.records import CompactRequest, CompactResult, LabelBatch, PendingBatch
 from holdfast.predictions.service import Predictions
-from holdfast.storage import Tx, leases
+from holdfast.storage import Tx, leases, lock
 
 __all__ = ["compact_endpoint", "compact_pending", "run_child"]
 
@@ -126,6 +126,7 @@ def _pending(predictions: Predictions, batch: LabelBatch) -> PendingBatch:
 
 def _mark(lease: leases.Lease, workspace: str, endpoint_id: str, result: CompactResult, tx: Tx) -> None:
     leases.check(tx, lease)
+    lock(tx, "log", workspace, endpoint_id)
     for segment in result.segments:
         store.mark_segment(tx, workspace, endpoint_id, segment)
     for batch in result.batches:

@@ -39,7 +39,7 @@ from holdfast.predictions.records import (
 )
 from holdfast.predictions.reference import encode_reference
 from holdfast.predictions.segments import scan_header
-from holdfast.storage import Objects, Storage, Tx
+from holdfast.storage import Objects, Storage, Tx, lock
 
 if TYPE_CHECKING:
     import polars
@@ -61,9 +61,12 @@ def check_endpoint_name(name: str) -> str:
     return name
 
 
-def find_endpoint(tx: Tx, workspace: str, name: str) -> Endpoint:
-    """The active endpoint of this name. Raises NotFound naming those that look like it."""
-    found = store.find_endpoint(tx, workspace, name)
+def find_endpoint(tx: Tx, workspace: str, name: str, *, hold: bool = False) -> Endpoint:
+    """The active endpoint of this name. Raises NotFound naming those that there are.
+
+    With `hold`, nobody else changes it until the transaction ends.
+    """
+    found = store.find_endpoint(tx, workspace, name, hold=hold)
     if found is None:
         names = [endpoint.name for endpoint in store.list_endpoints(tx, workspace, limit=20)]
         hint = (
@@ -88,7 +91,7 @@ def deploy_endpoint(
 
     For `serving`, inside its transaction. The endpoint's status becomes `preparing`.
     """
-    before = store.find_endpoint(tx, workspace, check_endpoint_name(name))
+    before = store.find_endpoint(tx, workspace, check_endpoint_name(name), hold=True)
     after = apply_deployment(before, workspace, name, deployed, fields, new_endpoint_id, now_ms)
     if before is None:
         store.insert_endpoint(tx, after)
@@ -113,7 +116,7 @@ def set_status(
     `live` is the version that answers now; None leaves it and `deployable_digest` as they are. For `serving`,
     inside its transaction.
     """
-    before = store.endpoint_by_id(tx, workspace, endpoint_id)
+    before = store.endpoint_by_id(tx, workspace, endpoint_id, hold=True)
     if before is None or before.state != "active":
         return None
     after = msgspec.structs.replace(
@@ -134,7 +137,7 @@ def set_status(
 
 def close_endpoint(tx: Tx, workspace: str, name: str, now_ms: int) -> Endpoint:
     """Take an endpoint's name away; its log stays. For `serving`, inside its transaction."""
-    found = find_endpoint(tx, workspace, name)
+    found = find_endpoint(tx, workspace, name, hold=True)
     store.update_endpoint(
         tx, msgspec.structs.replace(found, state="deleted", status="deleted", updated_at=now_ms)
     )
@@ -176,7 +179,7 @@ class Predictions:
         made = external_endpoint(caller.workspace, name, new_id("e"), caller.time_ms)
 
         def fn(tx: Tx) -> Endpoint:
-            before = store.find_endpoint(tx, caller.workspace, name)
+            before = store.find_endpoint(tx, caller.workspace, name, hold=True)
             check_reference_columns(before or made, fields)
             after = apply_fields(before or made, fields, reference, caller.time_ms)
             if before is None:
@@ -220,6 +223,7 @@ class Predictions:
         segment = Segment(name, blob.sha256, blob.size, "pending", caller.time_ms)
 
         def fn(tx: Tx) -> Segment:
+            lock(tx, "log", workspace, name.endpoint_id)
             known = self._known_segment(tx, workspace, name, digest)
             if known is None:
                 store.insert_segment(tx, workspace, segment)
@@ -251,6 +255,7 @@ class Predictions:
         batch_id, count = new_id("l"), len(rows.label)
 
         def fn(tx: Tx) -> FeedbackAnswer:
+            lock(tx, "labels", caller.workspace, endpoint.endpoint_id)
             seq = store.next_batch(tx, caller.workspace, endpoint.endpoint_id)
             batch = LabelBatch(
                 batch_id, endpoint.endpoint_id, seq, blob.sha256, count, caller.time_ms, "pending"

@@ -32,7 +32,7 @@ from holdfast.predictions.records import (
     SegmentName,
     SegmentOutcome,
 )
-from holdfast.storage import BigId, Tx, metadata
+from holdfast.storage import BigId, Tx, lock, metadata
 
 __all__ = [
     "endpoint_by_id",
@@ -171,21 +171,21 @@ def update_endpoint(tx: Tx, endpoint: Endpoint) -> None:
     )
 
 
-def find_endpoint(tx: Tx, workspace: str, name: str) -> Endpoint | None:
-    """The active endpoint of this name."""
+def find_endpoint(tx: Tx, workspace: str, name: str, *, hold: bool = False) -> Endpoint | None:
+    """The active endpoint of this name; with `hold`, nobody else changes it until the transaction ends."""
     query = select(_endpoints).where(
         _endpoints.c.workspace_id == workspace, _endpoints.c.name_key == name, _endpoints.c.state == "active"
     )
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(query.with_for_update() if hold else query).one_or_none()
     return None if row is None else _endpoint(row)
 
 
-def endpoint_by_id(tx: Tx, workspace: str, endpoint_id: str) -> Endpoint | None:
-    """The endpoint of this id, deleted or not."""
+def endpoint_by_id(tx: Tx, workspace: str, endpoint_id: str, *, hold: bool = False) -> Endpoint | None:
+    """The endpoint of this id, deleted or not; with `hold`, nobody else changes it until the transaction ends."""
     query = select(_endpoints).where(
         _endpoints.c.workspace_id == workspace, _endpoints.c.endpoint_id == endpoint_id
     )
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(query.with_for_update() if hold else query).one_or_none()
     return None if row is None else _endpoint(row)
 
 
@@ -356,6 +356,8 @@ def mark_batch(tx: Tx, workspace: str, endpoint_id: str, seq: int, matched: int)
 
 def insert_change(tx: Tx, workspace: str, endpoint_id: str, days: Sequence[tuple[int, int]]) -> None:
     """Record that these runs of event days have changed."""
+    # Readers go on from the highest number that they saw: lower ones may not appear after it.
+    lock(tx, "changes", workspace, endpoint_id)
     for first, last in days:
         tx.execute(
             insert(_changes).values(

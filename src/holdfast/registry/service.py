@@ -17,7 +17,7 @@ from holdfast.registry import store
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion, Preparation, RegisteredModel
 from holdfast.runtimes.files import read_model
 from holdfast.runtimes.records import ModelDescription
-from holdfast.storage import Objects, Storage, Tx, trees
+from holdfast.storage import Objects, Storage, Tx, lock, trees
 from holdfast.tracking.models import MODEL_TREE, LoggedModels
 
 __all__ = ["BESIDE_TREE", "DEPLOYABLE_TREE", "REFERENCE_FILE", "VERSION_TREE", "Registry"]
@@ -46,6 +46,7 @@ class Registry:
         _check_name(name)
 
         def fn(tx: Tx) -> RegisteredModel:
+            lock(tx, "model", caller.workspace, name)
             if store.model_created_at(tx, caller.workspace, name) is not None:
                 raise Conflict(f"There is a registered model {name!r} already.")
             _insert_model(tx, caller, name)
@@ -82,6 +83,7 @@ class Registry:
         description = self._read_description(caller, model_id)
 
         def fn(tx: Tx) -> ModelVersion:
+            lock(tx, "model", caller.workspace, name)
             if store.model_created_at(tx, caller.workspace, name) is None:
                 _insert_model(tx, caller, name)
             number = store.next_version(tx, caller.workspace, name)
@@ -156,6 +158,7 @@ class Registry:
         _check_alias(alias)
 
         def fn(tx: Tx) -> AliasState:
+            lock(tx, "model", caller.workspace, name)
             _find_version(tx, caller, name, version)
             before = {state.alias: state for state in store.aliases_of(tx, caller.workspace, name)}.get(alias)
             if before is not None and before.version == version:
@@ -180,6 +183,7 @@ class Registry:
         require(caller, "registry:write")
 
         def fn(tx: Tx) -> None:
+            lock(tx, "model", caller.workspace, name)
             states = {state.alias: state for state in _find_model(tx, caller, name).aliases}
             if alias not in states:
                 return
@@ -246,6 +250,7 @@ class Registry:
         require(caller, "registry:write")
 
         def fn(tx: Tx) -> ModelVersion:
+            lock(tx, "model", caller.workspace, name)
             found = _find_version(tx, caller, name, version)
             if found.status != "pending":
                 return found

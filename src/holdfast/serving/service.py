@@ -86,6 +86,7 @@ class Serving:
         endpoint_id, deployment_id = new_id("e"), new_id("d")
 
         def fn(tx: Tx) -> Endpoint:
+            store.hold(tx)
             reference = _reference(tx, caller.workspace, version)
             deployed = msgspec.structs.replace(described, reference=reference)
             before, after = deploy_endpoint(
@@ -132,6 +133,7 @@ class Serving:
         require(caller, "serving:write")
 
         def fn(tx: Tx) -> None:
+            store.hold(tx)
             closed = close_endpoint(tx, caller.workspace, name, caller.time_ms)
             store.end_deployments(
                 tx, caller.workspace, closed.endpoint_id, ("preparing", "active"), "deleted"
@@ -221,6 +223,7 @@ class Serving:
         seen = Replica(replica, **msgspec.structs.asdict(heartbeat), seen_at=caller.time_ms, is_alive=True)
 
         def fn(tx: Tx) -> Replica:
+            store.hold(tx)
             store.put_replica(tx, seen)
             for workspace in open_workspaces(tx):
                 local = msgspec.structs.replace(caller, workspace=workspace)
@@ -329,6 +332,7 @@ def _reference(tx: Tx, workspace: str, version: ModelVersion) -> Reference:
 
 def _settle(caller: Caller, waiting: Deployment, version: ModelVersion, tx: Tx) -> bool:
     """Activate or end a deployment that waited; False when it does not wait any more."""
+    store.hold(tx)
     current = {d.deployment_id: d for d in store.deployments_in(tx, caller.workspace, waiting.endpoint_id)}
     if current[waiting.deployment_id].state != "preparing":
         return False

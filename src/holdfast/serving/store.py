@@ -29,6 +29,7 @@ __all__ = [
     "deployments_in",
     "end_deployments",
     "generation",
+    "hold",
     "insert_deployment",
     "list_replicas",
     "next_generation",
@@ -141,6 +142,11 @@ def end_deployments(tx: Tx, workspace: str, endpoint_id: str, states: tuple[str,
         .values(state=ended)
     )
     return int(done.rowcount)
+
+
+def hold(tx: Tx) -> None:
+    """Nobody else changes deployments or the desired state until the transaction ends."""
+    lock(tx, "serving")
 
 
 def generation(tx: Tx) -> int:

@@ -1,219 +1,67 @@
-"""The metadata engine: one writer thread with group commit, and concurrent snapshot reads, on SQLite in WAL mode."""
+"""The metadata database: the unit of work, on SQLite or on PostgreSQL."""
 
 from __future__ import annotations
 
-import asyncio
-import queue
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import URL
 
-from holdfast.kernel.errors import IntegrityError, InvalidInput, Unavailable
+from holdfast.storage.database import Database, Tx
+from holdfast.storage.location import describe, parse_location
 
 __all__ = ["Storage", "Tx"]
 
 T = TypeVar("T")
-Tx = Connection
-"""An open transaction: what stores take as their first argument."""
-
-_GROUP = 16
-_GROUP_S = 0.002
-_BUSY_MS = 10_000
-
-
-class _Job:
-    __slots__ = ("fn", "future", "result")
-
-    def __init__(self, fn: Callable[[Tx], Any]) -> None:
-        self.fn = fn
-        self.future: Future[Any] = Future()
-        self.result: Any = None
 
 
 class Storage:
-    """The metadata database.
+    """The metadata database of a path (SQLite) or a `postgresql://` address.
 
-    `write(fn)` runs `fn(tx)` in a transaction of the writer thread and answers after the commit is durable
-    (`synchronous=FULL`). Up to 16 functions, or what arrives within 2 ms, share one commit; each has its own
-    savepoint, so one that raises takes nothing of the others with it. A function may run twice: no I/O, hashing,
-    clock or id generation inside. `read(fn)` runs on a snapshot and may not write. Thread-safe.
+    `write(fn)` runs `fn(tx)` in a transaction and answers after its commit is durable. What it read about a thing
+    that it has taken the `lock` of is still true when it commits. A function may run twice: no I/O, hashing, clock
+    or id generation inside. `read(fn)` runs on a snapshot of the last commit and may not write. Thread-safe, and
+    safe beside other processes on the same database.
+
+    SQLite (WAL, `synchronous=FULL`): one writer thread; up to 16 functions, or what arrives within 2 ms, share one
+    commit; each has its own savepoint, so one that raises takes nothing of the others with it. PostgreSQL: one READ
+    COMMITTED transaction for each function, repeated on a conflict with another; a connection that is lost is made
+    anew for up to 10 s, and whether a commit that was cut off took place is looked up, not guessed.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._writer_engine = _engine(path, "BEGIN IMMEDIATE", pool_size=1)
-        self._reader_engine = _engine(path, "BEGIN", pool_size=8)
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._ended = False
-        self._thread = threading.Thread(target=self._run, name="holdfast-writer", daemon=True)
-        self._thread.start()
+    def __init__(self, location: Path | URL | str) -> None:
+        self.location = parse_location(location)
+        self._database: Database
+        if isinstance(self.location, Path):
+            from holdfast.storage.sqlite import SqliteDatabase  # a process loads the one that it uses
+
+            self._database = SqliteDatabase(self.location)
+        else:
+            from holdfast.storage.postgres import PostgresDatabase
+
+            self._database = PostgresDatabase(self.location)
+
+    def __repr__(self) -> str:
+        return f"Storage({describe(self.location)!r})"
+
+    @property
+    def kind(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return "sqlite" if isinstance(self.location, Path) else "postgresql"
 
     def write(self, fn: Callable[[Tx], T]) -> T:
         """The result of `fn(tx)`, after its commit. Raises RuntimeError inside another `write`."""
-        result: T = self._submit(fn).result()
-        return result
+        return self._database.write(fn)
 
     async def write_async(self, fn: Callable[[Tx], T]) -> T:
         """As `write`, without blocking the event loop."""
-        result: T = await asyncio.wrap_future(self._submit(fn))
-        return result
+        return await self._database.write_async(fn)
 
     def read(self, fn: Callable[[Tx], T]) -> T:
         """The result of `fn(tx)` on a snapshot of the last commit."""
-        if self._closed:
-            raise _closing()
-        try:
-            with self._reader_engine.connect() as tx:
-                return fn(tx)
-        except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
-            translated = _translate(error)
-            if translated is error:
-                raise
-            raise translated from error
+        return self._database.read(fn)
 
     def close(self) -> None:
         """Finish what is queued, then close. Later reads and writes are refused."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._jobs.put(None)
-        self._thread.join()
-        self._writer_engine.dispose()
-        self._reader_engine.dispose()
-
-    def _submit(self, fn: Callable[[Tx], Any]) -> Future[Any]:
-        if threading.current_thread() is self._thread:
-            raise RuntimeError("A write can't start another write: it would wait for itself.")
-        job = _Job(fn)
-        with self._lock:
-            if self._closed:
-                raise _closing()
-            self._jobs.put(job)
-        return job.future
-
-    def _run(self) -> None:
-        while not self._ended:
-            first = self._jobs.get()
-            if first is None:
-                return
-            if first.future.set_running_or_notify_cancel():
-                self._commit_group(first)
-
-    def _waiting(self) -> _Job | None:
-        """The next job when one waits now; None when none does or the queue has ended."""
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return None
-            if job is None:
-                self._ended = True
-                return None
-            if job.future.set_running_or_notify_cancel():
-                return job
-
-    def _commit_group(self, first: _Job) -> None:
-        """Run and commit one group, and answer its callers."""
-        group = [first]
-        try:
-            with self._writer_engine.connect() as tx, tx.begin():
-                until = time.monotonic() + _GROUP_S
-                self._run_one(tx, first)
-                while len(group) < _GROUP and time.monotonic() < until and (job := self._waiting()):
-                    group.append(job)
-                    self._run_one(tx, job)
-        except BaseException as error:  # noqa: BLE001 - every caller of the group must hear of it
-            failure = _translate(error)
-            for job in group:
-                if not job.future.done():
-                    job.future.set_exception(failure)
-            return
-        for job in group:
-            if not job.future.done():
-                job.future.set_result(job.result)
-
-    @staticmethod
-    def _run_one(tx: Connection, job: _Job) -> None:
-        savepoint = tx.begin_nested()
-        try:
-            job.result = job.fn(tx)
-            savepoint.commit()
-        except BaseException as error:  # noqa: BLE001 - handed to the caller that waits for it
-            try:
-                savepoint.rollback()
-            except DBAPIError:
-                # A full disk or a failed read ends the whole transaction: then the group fails as one.
-                raise error from None
-            job.future.set_exception(_translate(error))
-
-
-def _closing() -> Unavailable:
-    return Unavailable("The server is shutting down.", hint="Try again when it is back.")
-
-
-def _translate(error: BaseException) -> BaseException:
-    if isinstance(error, OverflowError) and "SQLite" in str(error):
-        return InvalidInput("A number of the request is beyond 64 bits.")
-    if isinstance(error, UnicodeEncodeError):
-        return InvalidInput("A text of the request is not valid Unicode: it holds half of a surrogate pair.")
-    if isinstance(error, PoolTimeout):
-        return Unavailable("The database is busy: too many reads at once.", hint="Try again.")
-    if not isinstance(error, DatabaseError):
-        return error
-    text = str(error.orig).lower()
-    if "malformed" in text or "not a database" in text:
-        return IntegrityError(f"The database is damaged: {error.orig}.", hint="Restore it from a backup.")
-    if "full" in text:
-        return Unavailable(
-            "The disk that holds the database is full; nothing was written.",
-            hint="Free space on the data folder's disk, then try again.",
-            retry_after_s=30,
-        )
-    if "locked" in text or "busy" in text:
-        return Unavailable("The database is busy; nothing was written.", hint="Try again.", retry_after_s=1)
-    if "readonly" in text or "unable to open" in text or "disk i/o" in text:
-        return Unavailable(
-            f"The database can't be written: {error.orig}.", hint="Check the data folder's disk and rights."
-        )
-    return error
-
-
-def _engine(path: Path, begin: str, pool_size: int) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}",
-        pool_size=pool_size,
-        max_overflow=0 if pool_size == 1 else 32,
-        connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000, "isolation_level": None},
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={_BUSY_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "temp_store=MEMORY",
-            "cache_size=-8000",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        if begin == "BEGIN":
-            cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
+        self._database.close()

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Column, String, Table, insert, select, update
 
 from holdfast.kernel.errors import Conflict
 from holdfast.storage.engine import Storage, Tx
+from holdfast.storage.locks import lock
 from holdfast.storage.tables import metadata
 
 __all__ = ["Lease", "acquire", "check", "release", "renew"]
@@ -36,6 +37,7 @@ def acquire(storage: Storage, name: str, owner: str, ttl_ms: int, now_ms: int) -
     """Take the lease when it is free, expired or already the owner's; None when another holds it."""
 
     def fn(tx: Tx) -> Lease | None:
+        lock(tx, "lease", name)
         row = tx.execute(
             select(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name)
         ).one_or_none()
@@ -96,7 +98,9 @@ def release(storage: Storage, lease: Lease) -> None:
 def check(tx: Tx, lease: Lease) -> None:
     """Fence: raises Conflict inside a transaction when the lease has gone to another holder."""
     row = tx.execute(
-        select(_leases.c.token).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == lease.name)
+        select(_leases.c.token)
+        .where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == lease.name)
+        .with_for_update()
     ).one_or_none()
     if row is None or row.token != lease.token:
         raise Conflict(

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from holdfast.chunks import TreeFile, check_path, tree_digest
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.storage.engine import Tx
+from holdfast.storage.locks import lock
 from holdfast.storage.tables import metadata
 
 __all__ = [
@@ -61,6 +62,7 @@ def put_file(
     tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str, sha256: str, size: int
 ) -> TreeFile:
     """Add or replace a file of an open tree. Under a seal, identical bytes are accepted and others refused."""
+    lock(tx, "tree", workspace, owner_kind, owner_id)
     file = TreeFile(check_path(path), sha256, size)
     digest = sealed_digest(tx, workspace, owner_kind, owner_id)
     old = _find(tx, workspace, owner_kind, owner_id, path)
@@ -94,6 +96,7 @@ def put_file(
 
 def remove_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
     """Take a file out of an open tree. Raises NotFound, or InvalidInput under a seal."""
+    lock(tx, "tree", workspace, owner_kind, owner_id)
     digest = sealed_digest(tx, workspace, owner_kind, owner_id)
     if digest is not None:
         raise InvalidInput(
@@ -122,6 +125,7 @@ def list_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> list[T
 
 def seal(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str:
     """Freeze a tree and give its digest; sealing again gives the same. Raises Conflict when it holds no file."""
+    lock(tx, "tree", workspace, owner_kind, owner_id)
     found = sealed_digest(tx, workspace, owner_kind, owner_id)
     if found is not None:
         return found

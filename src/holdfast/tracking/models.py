@@ -11,7 +11,7 @@ from holdfast.kernel.errors import InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
-from holdfast.storage import Objects, Storage, Tx, trees
+from holdfast.storage import Objects, Storage, Tx, lock, trees
 from holdfast.tracking.records import LoggedModel
 from holdfast.tracking.store import models as model_store
 from holdfast.tracking.store import runs as run_store
@@ -77,6 +77,7 @@ class LoggedModels:
         require(caller, "tracking:write")
 
         def fn(tx: Tx) -> LoggedModel:
+            lock(tx, "logged-model", caller.workspace, model_id)
             model = _find(tx, caller, model_id)
             if model.status == "ready":
                 return model

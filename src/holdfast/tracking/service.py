@@ -16,7 +16,7 @@ from holdfast.kernel.ids import new_id
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import parse_time
-from holdfast.storage import Objects, Storage, Tx, trees
+from holdfast.storage import Objects, Storage, Tx, lock, trees
 from holdfast.tracking.batches import check_batch, summarise
 from holdfast.tracking.names import invent_name
 from holdfast.tracking.points import decode_points, encode_points, history_of
@@ -145,7 +145,7 @@ class Tracking:
         news = summarise(columns)
 
         def fn(tx: Tx) -> None:
-            run_no = _run_number(tx, caller, run_id)
+            run_no = _hold_run(tx, caller, run_id)
             if batch.metrics and metric_store.has_batch(tx, caller.workspace, run_no, body_sha256):
                 return
             params = _new_params(tx, caller, run_id, run_no, batch.params)
@@ -190,8 +190,8 @@ class Tracking:
             raise InvalidInput(f"The exit code {exit_code} is beyond 32 bits.")
 
         def fn(tx: Tx) -> Run:
+            run_no = _hold_run(tx, caller, run_id)
             run = _find_run(tx, caller, run_id)
-            run_no = _run_number(tx, caller, run_id)
             same = (
                 status == run.status
                 and end_time in (None, run.end_time)
@@ -222,7 +222,7 @@ class Tracking:
         require(caller, "tracking:write")
 
         def fn(tx: Tx) -> None:
-            run_no = _run_number(tx, caller, run_id)
+            run_no = _hold_run(tx, caller, run_id)
             _unseal(tx, caller, run_id, run_no)
             run_store.update_run(
                 tx, caller.workspace, run_no, {"recipe": msgspec.json.encode(recipe).decode()}
@@ -270,7 +270,7 @@ class Tracking:
         file = TreeFile(path, blob.sha256, blob.size)
 
         def fn(tx: Tx) -> TreeFile:
-            run_no = _run_number(tx, caller, run_id)
+            run_no = _hold_run(tx, caller, run_id)
             if trees.holds_file(tx, caller.workspace, RUN_TREE, run_id, file):
                 return file
             _unseal(tx, caller, run_id, run_no)
@@ -296,7 +296,7 @@ class Tracking:
         check_path(path)
 
         def fn(tx: Tx) -> None:
-            _unseal(tx, caller, run_id, _run_number(tx, caller, run_id))
+            _unseal(tx, caller, run_id, _hold_run(tx, caller, run_id))
             trees.remove_file(tx, caller.workspace, RUN_TREE, run_id, path)
 
         self._storage.write(fn)
@@ -354,6 +354,12 @@ def _run_number(tx: Tx, caller: Caller, run_id: str) -> int:
     if run_no is None:
         raise _no_run(run_id)
     return run_no
+
+
+def _hold_run(tx: Tx, caller: Caller, run_id: str) -> int:
+    """The run's number, with its lock: nobody else changes the run until the transaction ends."""
+    lock(tx, "run", caller.workspace, run_id)
+    return _run_number(tx, caller, run_id)
 
 
 def _unseal(tx: Tx, caller: Caller, run_id: str, run_no: int) -> None:

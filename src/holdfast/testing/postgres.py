@@ -1,0 +1,153 @@
+"""A real PostgreSQL server of one's own, on loopback and in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast.kernel.errors import Unavailable
+
+__all__ = ["PostgresServer", "find_programs"]
+
+_START_S = 60.0
+_USER = "holdfast"
+_SETTINGS = {
+    "listen_addresses": "'127.0.0.1'",
+    "unix_socket_directories": "''",
+    "max_connections": "200",
+    "shared_buffers": "'64MB'",
+    "logging_collector": "off",
+}
+
+
+def find_programs() -> Path | None:
+    """The folder of the newest PostgreSQL's programs (Debian's place, or that of `postgres` on PATH)."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("postgres")
+    return None if on_path is None else Path(on_path).resolve().parent
+
+
+class PostgresServer:
+    """A server that can be started, killed and started again on the same data.
+
+    Run as root it becomes the user `postgres`, as the server demands. `durable=False` skips fsync: for tests whose
+    machine does not lose power.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
+        programs = find_programs()
+        if programs is None:
+            raise Unavailable(
+                "There is no PostgreSQL server on this machine.",
+                hint="Install it: apt-get install postgresql",
+            )
+        self._programs = programs
+        self._as = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        self.folder = Path(tempfile.mkdtemp(prefix="holdfast-postgres-"))
+        if self._as:
+            entry = pwd.getpwnam("postgres")
+            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
+        self._data = self.folder / "data"
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._run("initdb", "-D", str(self._data), "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync",
+                  "--locale=C.UTF-8")  # fmt: skip
+        self._settings = {**_SETTINGS, "port": str(self.port)}
+        if not durable:
+            self._settings |= {"fsync": "off", "full_page_writes": "off"}
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of a database."""
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        options = [
+            part
+            for name, value in self._settings.items()
+            for part in ("-c", f"{name}={value.strip(chr(39))}")
+        ]
+        command = [*self._as, str(self._programs / "postgres"), "-D", str(self._data), *options]
+        log = (self.folder / "log").open("ab")
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+        log.close()
+        until = time.monotonic() + _START_S
+        ready = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, check=False).returncode != 0:
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise Unavailable(f"PostgreSQL does not start: {(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """A new database; its address."""
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, with the connections to it."""
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def execute(self, sql: str, database: str = "postgres") -> str:
+        """Run one statement by psql; its rows as text."""
+        return self._run(
+            "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, self.url(database)
+        )
+
+    def kill(self) -> None:
+        """End every process of the server at once, as a power cut would."""
+        pid = self._postmaster()
+        if pid is not None:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            for victim in (pid, *map(int, children)):
+                try:
+                    os.kill(victim, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+        self._wait()
+
+    def stop(self) -> None:
+        """Shut the server down, ending its connections."""
+        pid = self._postmaster()
+        if pid is not None:
+            os.kill(pid, signal.SIGINT)
+        self._wait()
+
+    def close(self) -> None:
+        """Shut down and remove everything."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _postmaster(self) -> int | None:
+        try:
+            return int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        except (FileNotFoundError, IndexError):
+            return None
+
+    def _wait(self) -> None:
+        if self._process is not None:
+            self._process.wait(_START_S)
+            self._process = None
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        command: Sequence[str] = [*self._as, str(self._programs / program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+        if done.returncode != 0:
+            raise Unavailable(f"{program} failed: {done.stderr.strip()[-1000:]}")
+        return done.stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
