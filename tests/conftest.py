@@ -1,11 +1,16 @@
-"""Fixtures that every room's tests share: a real SQLite database, a real object folder, a clock that is moved, and
-the whole application in this process."""
+"""Fixtures that every room's tests share: a real database, a real object folder, a clock that is moved, and the whole
+application in this process.
+
+What stands on a database runs on SQLite and on a PostgreSQL that is started here: in `make test-full` every such test,
+in `make test` those that `BOTH_DATABASES` names. `HOLDFAST_TEST_DATABASES=postgresql` runs all on that one alone.
+"""
 
 from __future__ import annotations
 
 import functools
 import itertools
 import logging
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -18,10 +23,18 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from holdfast.kernel.clock import ManualClock
 from holdfast.kernel.principal import Caller, Principal
-from holdfast.storage import Objects, Storage, metadata
+from holdfast.storage import Objects, Storage
+from holdfast.testing.postgres import PostgresServer, find_programs
 
 if TYPE_CHECKING:
     from holdfast.app.compose import Composition
+
+BOTH_DATABASES = (
+    "tests/storage/",
+    "tests/audit/",
+    "tests/registry/test_service",
+    "tests/tracking/test_service",
+)
 
 
 def pytest_configure() -> None:
@@ -45,11 +58,62 @@ def clock() -> ManualClock:
     return ManualClock(1_760_000_000_000)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what stands on a database on each that is asked for."""
+    if "database" not in metafunc.fixturenames:
+        return
+    asked = os.environ.get("HOLDFAST_TEST_DATABASES", "").split(",")
+    path = str(metafunc.definition.nodeid)
+    both = "HOLDFAST_FULL" in os.environ or path.startswith(BOTH_DATABASES)
+    kinds = asked if asked != [""] else ["sqlite", "postgresql"] if both else ["sqlite"]
+    only = metafunc.definition.get_closest_marker("database")
+    metafunc.parametrize(
+        "database", [kind for kind in kinds if only is None or kind in only.args], indirect=True
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this session."""
+    if find_programs() is None:
+        pytest.skip("there is no PostgreSQL server on this machine: apt-get install postgresql")
+    server = PostgresServer(durable=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """The name of a database at this version's schema, to be copied."""
+    from holdfast.storage.migrate import migrate  # here, so that tests of one room load that room alone
+
+    migrate(postgres.create_database("migrated"))
+    return "migrated"
+
+
+_numbers = itertools.count(1)
+
+
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    path = tmp_path / "holdfast.db"
-    opened = Storage(path)
-    opened.write(metadata.create_all)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where a new database at this version's schema is: a SQLite file or a PostgreSQL address."""
+    if request.param == "sqlite":
+        path = tmp_path / "holdfast.db"
+        shutil.copy(request.getfixturevalue("migrated"), path)
+        yield path
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"test{next(_numbers)}"
+    yield server.create_database(name, request.getfixturevalue("postgres_template"))
+    server.drop_database(name)
+
+
+@pytest.fixture
+def storage(database: Path | str) -> Iterator[Storage]:
+    opened = Storage(database)
     yield opened
     opened.close()
 
@@ -79,7 +143,7 @@ def caller(make_caller: Callable[..., Caller]) -> Caller:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new database at this version's schema, to be copied."""
+    """A new SQLite database at this version's schema, to be copied."""
     from holdfast.storage.migrate import migrate  # here, so that tests of one room load that room alone
 
     path = tmp_path_factory.mktemp("migrated") / "holdfast.db"
@@ -88,15 +152,14 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def composition(tmp_path: Path, migrated: Path) -> Iterator[Composition]:
+def composition(tmp_path: Path, database: Path | str) -> Iterator[Composition]:
     """Every service of the control plane over a data folder of its own."""
     from holdfast.app.compose import Composition
     from holdfast.settings import Settings
 
     data = tmp_path / "data"
     data.mkdir()
-    shutil.copy(migrated, data / "holdfast.db")
-    opened = Composition(Settings(data=data))
+    opened = Composition(Settings(data=data, database_url=str(database)))
     yield opened
     opened.close()
 

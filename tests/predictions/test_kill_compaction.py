@@ -32,7 +32,7 @@ from holdfast.predictions.service import Predictions
 from holdfast.storage import Objects, Storage
 class Impatient(SystemClock):
     def now_ms(self): return super().now_ms() + int(sys.argv[4])
-predictions = Predictions(Storage(Path(sys.argv[1])), Objects(Path(sys.argv[2])))
+predictions = Predictions(Storage(sys.argv[1]), Objects(Path(sys.argv[2])))
 print("ready", flush=True)
 while True:
     try:
@@ -55,7 +55,7 @@ def test_killed_compaction_neither_loses_nor_repeats(
     for round_ in range(5):
         # Each worker's clock is past the leases of those before: it takes over while their children may still run.
         arguments = [
-            str(predictions.storage.path),
+            predictions.storage.address,
             str(predictions.objects.root),
             endpoint_id,
             str(round_ * 60_000),

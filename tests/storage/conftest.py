@@ -28,7 +28,7 @@ def start_writer(storage: Storage) -> Iterator[Callable[..., subprocess.Popen[st
     started: list[subprocess.Popen[str]] = []
 
     def start(first: int, count: int) -> subprocess.Popen[str]:
-        command = [sys.executable, str(CHILD), str(storage.path), str(first), str(count)]
+        command = [sys.executable, str(CHILD), storage.address, str(first), str(count)]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         return started[-1]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from sqlalchemy import text
 
@@ -12,7 +11,7 @@ from holdfast.storage import Storage, Tx
 
 
 def main(path: str, first: str, count: str) -> None:
-    storage = Storage(Path(path))
+    storage = Storage(path)
     statement = text("INSERT INTO note (id, text) VALUES (:id, 'child')")
 
     def write(number: int) -> None:

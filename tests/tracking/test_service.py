@@ -154,8 +154,14 @@ def test_tags_may_change(log: Log) -> None:
 
 
 def test_values_are_kept_to_the_letter(log: Log) -> None:
-    odd = {"empty": "", "line": "a\nb", "quote": "'; DROP TABLE run; --", "emoji": "✈️", "null": "\x00"}
+    odd = {"empty": "", "line": "a\nb", "quote": "'; DROP TABLE run; --", "emoji": "✈️", "control": "\x01"}
     assert log(params=odd, tags=odd).params == odd
+
+
+def test_a_value_with_a_nul_is_refused(log: Log) -> None:
+    for what in ({"params": {"key": "a\0b"}}, {"tags": {"key": "\0"}}):
+        with pytest.raises(InvalidInput, match="NUL"):
+            log(**what)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from holdfast.app.services import Services
 from holdfast.kernel.errors import Conflict, InvalidInput
 from holdfast.settings import DATABASE_VARIABLE, Settings
 from holdfast.storage.location import describe, parse_location
-from holdfast.storage.migrate import migrate
+from holdfast.storage.migrate import migrate, revision_of
 from holdfast.version import __version__
 from holdfast.web.hosts import is_loopback_host
 from holdfast.web.logs import configure_logs
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             hint=f"Give a port up to {_HIGHEST_PORT - 1}, or --no-inference.",
         )
     is_local = is_loopback_host(settings.host)
-    if not is_local and not settings.database.exists():
+    if not is_local and revision_of(settings.database) is None:
         raise _no_administrator(settings)
     configure_logs("server", options.log_level)
     with hold_folder(settings.data) as data:

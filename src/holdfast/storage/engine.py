@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import URL
 
 from holdfast.storage.database import Database, Tx
-from holdfast.storage.location import describe, parse_location
+from holdfast.storage.location import address_of, describe, parse_location
 
 __all__ = ["Storage", "Tx"]
 
@@ -49,6 +49,11 @@ class Storage:
     def kind(self) -> str:
         """`sqlite` or `postgresql`."""
         return "sqlite" if isinstance(self.location, Path) else "postgresql"
+
+    @property
+    def address(self) -> str:
+        """What another process opens the same database by; a secret when it holds a password."""
+        return address_of(self.location)
 
     def write(self, fn: Callable[[Tx], T]) -> T:
         """The result of `fn(tx)`, after its commit. Raises RuntimeError inside another `write`."""

@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from holdfast.kernel.errors import InvalidInput
 
-__all__ = ["Location", "describe", "parse_location"]
+__all__ = ["Location", "address_of", "describe", "parse_location"]
 
 Location = Path | URL
 _HINT = "Use a path, or postgresql://USER@HOST:5432/NAME with the password in ~/.pgpass, PGPASSWORD or the address."
@@ -40,3 +40,10 @@ def describe(location: Location) -> str:
         return str(location)
     shown = location.set(drivername="postgresql", query={})
     return shown.render_as_string(hide_password=True)
+
+
+def address_of(location: Location) -> str:
+    """The location as `parse_location` takes it, password and all: for another process, never for a log."""
+    if isinstance(location, Path):
+        return str(location)
+    return location.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -32,8 +34,23 @@ _MOST_CONFLICTS = 12
 _SESSION = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
 _WRITER = f"{_SESSION} -c statement_timeout=60s -c synchronous_commit=on"
 _READER = f"{_SESSION} -c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
-_XID = text("SELECT pg_current_xact_id_if_assigned()::text")
-_OUTCOME = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
+_KEEP_S = 3600
+_SWEEP = 2000
+_MARK = text(
+    "INSERT INTO write_token (token, written_at) SELECT :token, CAST(extract(epoch FROM now()) AS bigint) "
+    "WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
+)
+"""The number of the transaction would not do: after a crash PostgreSQL gives lost numbers to others."""
+_CLAIM = text(
+    "INSERT INTO write_token (token, written_at) VALUES (:token, -CAST(extract(epoch FROM now()) AS bigint)) "
+    "ON CONFLICT DO NOTHING"
+)
+"""Waits for a transaction that is still writing this token, and keeps one that has not from ever committing.
+A claim's time is negative."""
+_WRITTEN = text("SELECT written_at > 0 FROM write_token WHERE token = :token")
+_FORGET = text(
+    f"DELETE FROM write_token WHERE abs(written_at) < CAST(extract(epoch FROM now()) AS bigint) - {_KEEP_S}"
+)
 
 
 class PostgresDatabase:
@@ -45,6 +62,9 @@ class PostgresDatabase:
         self._threads = ThreadPoolExecutor(_CONNECTIONS, "holdfast-writer")
         self._here = threading.local()
         self._closed = False
+        self._under_way = 0
+        self._writes = itertools.count(1)
+        self._ended = threading.Condition()
 
     def write(self, fn: Callable[[Tx], T]) -> T:
         """See `Storage.write`."""
@@ -75,11 +95,25 @@ class PostgresDatabase:
         """See `Storage.close`."""
         self._closed = True
         self._threads.shutdown()
+        with self._ended:
+            self._ended.wait_for(lambda: self._under_way == 0, _PATIENCE_S)
         self._writer.dispose()
         self._reader.dispose()
 
     def _repeat(self, once: Callable[[float], T]) -> T:
         """What `once(until)` gives, tried again on conflicts, and on lost connections until they are back."""
+        with self._ended:
+            if self._closed:
+                raise closing()
+            self._under_way += 1
+        try:
+            return self._try(once)
+        finally:
+            with self._ended:
+                self._under_way -= 1
+                self._ended.notify_all()
+
+    def _try(self, once: Callable[[float], T]) -> T:
         until, pause, conflicts = time.monotonic() + _PATIENCE_S, 0.01, 0
         while True:
             if self._closed:
@@ -100,12 +134,15 @@ class PostgresDatabase:
             pause = min(pause * 2, _SLOWEST_RETRY_S)
 
     def _commit(self, fn: Callable[[Tx], T], until: float) -> T:
-        """Run and commit once. A commit whose answer was lost is looked up by the transaction's number."""
+        """Run and commit once. A commit whose answer was lost is looked up by the token that it wrote."""
+        token = secrets.token_hex(16)
         with self._writer.connect() as tx:
             transaction = tx.begin()
             try:
                 result = fn(tx)
-                xid = tx.execute(_XID).scalar()
+                marked = tx.execute(_MARK, {"token": token}).rowcount == 1
+                if marked and next(self._writes) % _SWEEP == 0:
+                    tx.execute(_FORGET)
             except BaseException:
                 _roll_back(tx)
                 raise
@@ -114,19 +151,21 @@ class PostgresDatabase:
             except DBAPIError as error:
                 if not _is_lost(error):
                     raise
-                if xid is not None and not self._has_committed(str(xid), until):
+                if marked and not self._has_committed(token, until):
                     raise
         return result
 
-    def _has_committed(self, xid: str, until: float) -> bool:
-        """Whether a transaction took place whose commit was cut off. Raises Unavailable when it can't be told."""
+    def _has_committed(self, token: str, until: float) -> bool:
+        """Whether a transaction took place whose commit was cut off. Raises Unavailable when it can't be told.
+
+        Its session may still be at it, so the token is claimed: that waits for the session, or shuts it out.
+        """
         pause = 0.02
         while time.monotonic() < until:
             try:
-                with self._reader.connect() as tx:
-                    outcome = tx.execute(_OUTCOME, {"xid": xid}).scalar()
-                if outcome in ("committed", "aborted"):
-                    return bool(outcome == "committed")
+                with self._writer.connect() as tx, tx.begin():
+                    tx.execute(_CLAIM, {"token": token})
+                    return bool(tx.execute(_WRITTEN, {"token": token}).scalar_one())
             except SQLAlchemyError as error:
                 if not _is_lost(error):
                     break
@@ -144,6 +183,7 @@ def open_engine(url: URL, options: str = _WRITER) -> Engine:
     own = " ".join([given] if isinstance(given, str) else given)
     engine = create_engine(
         url.difference_update_query(["options"]),
+        use_native_hstore=False,
         pool_size=_CONNECTIONS,
         max_overflow=0,
         pool_timeout=_PATIENCE_S,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Integer, MetaData
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table
 
-__all__ = ["BigId", "metadata"]
+__all__ = ["BigId", "metadata", "write_tokens"]
 
 metadata = MetaData(
     naming_convention={
@@ -16,3 +16,10 @@ metadata = MetaData(
 )
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """The type of a key that counts up by itself: SQLite gives 64-bit row ids to INTEGER keys alone."""
+write_tokens = Table(
+    "write_token",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("written_at", BigInteger, nullable=False),
+)
+"""One row for each unit of work on PostgreSQL, for an hour: tells whether a commit without an answer took place."""

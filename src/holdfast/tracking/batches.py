@@ -54,6 +54,11 @@ def check_batch(batch: Batch) -> None:
                     f"The value of the {kind} {key!r} has {len(value)} characters, more than {most}.",
                     hint="Log it as an artifact.",
                 )
+            if "\0" in value:
+                raise InvalidInput(
+                    f"The value of the {kind} {key!r} holds a NUL character.",
+                    hint="Log bytes as an artifact.",
+                )
 
 
 def summarise(columns: Columns) -> Sequence[KeySummary]:

@@ -1,9 +1,8 @@
-"""The unit of work: isolation inside a group, durability after the answer, and an orderly end."""
+"""What SQLite alone does: groups of units of work in one commit, and what a file can suffer."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, Table, event, func, insert, select
 
-from holdfast.kernel.errors import IntegrityError, InvalidInput, Unavailable
+from holdfast.kernel.errors import IntegrityError, Unavailable
 from holdfast.storage import Storage, Tx
+
+pytestmark = pytest.mark.database("sqlite")
 
 
 def add(notes: Table, number: int) -> Callable[[Tx], int]:
@@ -34,26 +35,6 @@ def add_and_fail(notes: Table, number: int) -> Callable[[Tx], int]:
 
 def count(storage: Storage, notes: Table) -> int:
     return storage.read(lambda tx: tx.execute(select(func.count()).select_from(notes)).scalar_one())
-
-
-def test_a_write_gives_its_result_and_a_read_sees_it(storage: Storage, notes: Table) -> None:
-    assert storage.write(add(notes, 7)) == 7
-    assert storage.read(lambda tx: tx.execute(select(notes.c.id)).scalars().all()) == [7]
-
-
-def test_nothing_is_visible_before_the_commit(storage: Storage, notes: Table) -> None:
-    def fn(tx: Tx) -> int:
-        add(notes, 1)(tx)
-        return count(storage, notes)
-
-    assert storage.write(fn) == 0
-    assert count(storage, notes) == 1
-
-
-def test_a_function_that_raises_leaves_nothing(storage: Storage, notes: Table) -> None:
-    with pytest.raises(ValueError, match="no 1"):
-        storage.write(add_and_fail(notes, 1))
-    assert count(storage, notes) == 0
 
 
 def test_a_failure_takes_nothing_of_its_group_with_it(storage: Storage, notes: Table) -> None:
@@ -105,12 +86,6 @@ def test_a_cancelled_write_does_not_stop_the_writer(storage: Storage, notes: Tab
     assert storage.read(lambda tx: tx.execute(select(notes.c.id)).scalars().all()) == [2]
 
 
-def test_a_write_inside_a_write_is_refused_at_once(storage: Storage, notes: Table) -> None:
-    with pytest.raises(RuntimeError, match="another write"):
-        storage.write(lambda _tx: storage.write(add(notes, 1)))
-    storage.write(add(notes, 2))
-
-
 def test_a_transaction_that_ends_early_fails_its_caller_and_nobody_waits_for_ever(
     storage: Storage, notes: Table
 ) -> None:
@@ -137,95 +112,13 @@ def test_a_full_disk_is_told_and_the_writer_lives_on(storage: Storage, notes: Ta
     assert count(storage, notes) == 1
 
 
-def test_a_read_may_not_write(storage: Storage, notes: Table) -> None:
-    with pytest.raises(Unavailable, match="can't be written"):
-        storage.read(add(notes, 1))
-
-
-@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
-def test_a_number_beyond_64_bits_is_invalid_input(storage: Storage, notes: Table, number: int) -> None:
-    with pytest.raises(InvalidInput, match="64 bits"):
-        storage.write(add(notes, number))
-    with pytest.raises(InvalidInput, match="64 bits"):
-        storage.read(lambda tx: tx.execute(select(notes).where(notes.c.id == number)).all())
-
-
-def test_half_a_surrogate_pair_is_invalid_input(storage: Storage, notes: Table) -> None:
-    with pytest.raises(InvalidInput, match="surrogate"):
-        storage.read(lambda tx: tx.execute(select(notes).where(notes.c.text == "\ud800")).all())
-
-
 def test_a_damaged_file_is_an_integrity_error(storage: Storage, notes: Table, tmp_path: Path) -> None:
     storage.write(lambda tx: tx.execute(insert(notes), [{"text": "x" * 90}] * 2_000))
     storage.close()
-    data = bytearray(storage.path.read_bytes())
+    data = bytearray(storage.location.read_bytes())
     data[4096 * 3 :] = b"\xff" * (len(data) - 4096 * 3)
     (tmp_path / "damaged.db").write_bytes(data)
     damaged = Storage(tmp_path / "damaged.db")
     with pytest.raises(IntegrityError, match="damaged"):
         damaged.read(lambda tx: tx.execute(select(notes)).all())
     damaged.close()
-
-
-def test_after_close_reads_and_writes_are_refused(storage: Storage, notes: Table) -> None:
-    storage.close()
-    storage.close()
-    with pytest.raises(Unavailable, match="shutting down"):
-        storage.write(add(notes, 1))
-    with pytest.raises(Unavailable, match="shutting down"):
-        count(storage, notes)
-
-
-def test_closing_under_load_answers_everybody(storage: Storage, notes: Table) -> None:
-    written: list[list[int]] = [[] for _ in range(8)]
-    going = threading.Barrier(9)
-
-    def work(lane: int) -> None:
-        going.wait()
-        try:
-            for number in range(lane, 10**9, 8):
-                written[lane].append(storage.write(add(notes, number)))
-        except Unavailable:
-            return
-
-    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(8)]
-    for thread in threads:
-        thread.start()
-    going.wait()
-    storage.write(add(notes, -1))
-    storage.close()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
-    again = Storage(storage.path)
-    assert count(again, notes) == 1 + sum(map(len, written))
-    again.close()
-
-
-def test_two_processes_write_at_the_same_time(
-    storage: Storage, notes: Table, start_writer: Callable[..., subprocess.Popen[str]]
-) -> None:
-    child = start_writer(1_000, 150)
-    assert child.stdout is not None
-    child.stdout.readline()
-    for number in range(150):
-        storage.write(add(notes, number))
-    child.communicate(timeout=20)
-    assert child.returncode == 0
-    assert count(storage, notes) == 150 + 300
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("acknowledged", [1, 40, 111])
-def test_kill_9_loses_nothing_acknowledged(
-    storage: Storage, notes: Table, start_writer: Callable[..., subprocess.Popen[str]], acknowledged: int
-) -> None:
-    child = start_writer(0, 10**6)
-    assert child.stdout is not None
-    heard = [int(child.stdout.readline()) for _ in range(acknowledged)]
-    child.kill()
-    heard += [int(line) for line in child.communicate()[0].splitlines()]
-    stored = set(storage.read(lambda tx: tx.execute(select(notes.c.id)).scalars().all()))
-    assert {2 * number for number in heard} <= stored
-    assert {one ^ 1 for one in stored} == stored  # no half of a pair
-    assert storage.read(lambda tx: tx.exec_driver_sql("PRAGMA integrity_check").scalar_one()) == "ok"
