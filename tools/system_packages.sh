@@ -1,11 +1,12 @@
 #!/bin/sh
-# The Debian packages that the tests use: a browser, and the sandbox for other people's code.
+# The Debian packages that the tests use: a browser, the sandbox for other people's code, a database server.
 # Installed when run as root; else their tests are skipped with this reason.
 set -eu
 missing=
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
 command -v git >/dev/null 2>&1 || missing="$missing git"
+command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing$missing ..."

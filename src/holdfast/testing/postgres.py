@@ -78,15 +78,23 @@ class PostgresServer:
             for part in ("-c", f"{name}={value.strip(chr(39))}")
         ]
         command = [*self._as, str(self._programs / "postgres"), "-D", str(self._data), *options]
-        log = (self.folder / "log").open("ab")
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
-        log.close()
+        ready = ["pg_isready", "-q", "-U", _USER, "-h", "127.0.0.1", "-p", str(self.port)]
+        ready[0] = str(self._programs / ready[0])
+        self._spawn(command)
         until = time.monotonic() + _START_S
-        ready = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode != 0:
-            if self._process.poll() is not None or time.monotonic() > until:
+            if time.monotonic() > until:
                 raise Unavailable(f"PostgreSQL does not start: {(self.folder / 'log').read_text()[-2000:]}")
+            if self._process is not None and self._process.poll() is not None:
+                self._spawn(command)  # children of a killed server may hold its memory for a moment
             time.sleep(0.05)
+
+    def _spawn(self, command: Sequence[str]) -> None:
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
+            )
 
     def create_database(self, name: str, template: str = "template1") -> str:
         """A new database; its address."""
