@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "serving")
+NAMES = ("startup", "serving", "replicas")
 
 
 def main(names: list[str]) -> int:
