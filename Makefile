@@ -34,7 +34,7 @@ test: setup
 	$(BIN)/python -m pytest -m 'not slow'
 
 test-full: setup
-	@sh tools/system_packages.sh
+	@sh tools/system_packages.sh full
 	@sh tools/judges.sh judges
 	@sh tools/judges.sh scanner
 	HOLDFAST_FULL=1 $(BIN)/python -m pytest

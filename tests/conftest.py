@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BOTH_DATABASES = (
     "tests/storage/",
+    "tests/app/test_doctor",
     "tests/audit/",
     "tests/registry/test_service",
     "tests/tracking/test_service",

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The Debian packages that the tests use: a browser, the sandbox for other people's code, a database server.
+# With the argument full also what `make test-full` alone uses: the checker of Prometheus' figures.
 # Installed when run as root; else their tests are skipped with this reason.
 set -eu
 missing=
@@ -7,6 +8,9 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
 command -v git >/dev/null 2>&1 || missing="$missing git"
 command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+if [ "${1:-}" = full ]; then
+    command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
+fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing$missing ..."

@@ -79,9 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     inference.add_argument("--supervised", action="store_true")
     fold = processes.add_parser("fold", help="one pass over the monitoring buckets, for the worker")
     fold.add_argument("--data", type=Path, required=True)
-    for process in (server, worker, fold):
+    doctor = processes.add_parser("doctor", help="look for what is wrong")
+    doctor.add_argument("--data", type=Path, default=Path("holdfast-data"))
+    doctor.add_argument("--keys", type=Path)
+    for process in (server, worker, fold, doctor):
         process.add_argument("--database", metavar="URL", help=f"or {DATABASE_VARIABLE} in the environment")
-    for process in (server, worker, inference, fold):
+    for process in (server, worker, inference, fold, doctor):
         process.add_argument("--log-level", choices=LEVELS, default="warning")
     return parser
 

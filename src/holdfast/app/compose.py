@@ -10,6 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from holdfast.app.doctor import Report, examine
+from holdfast.app.doctor.clocks import ClockWatch
+from holdfast.app.figures import StoreFigures
 from holdfast.app.services import Services
 from holdfast.audit import pages as audit_pages
 from holdfast.audit import routes as audit_routes
@@ -17,7 +20,7 @@ from holdfast.identity import pages as identity_pages
 from holdfast.identity import routes as identity_routes
 from holdfast.identity.admission import Identity
 from holdfast.identity.limits import RequestLimits
-from holdfast.identity.records import PUBLIC, SIGNED_IN
+from holdfast.identity.records import DEPLOYMENT_ADMIN, PUBLIC, SIGNED_IN
 from holdfast.identity.secrets import ensure_secret_file
 from holdfast.identity.service import NOBODY, may
 from holdfast.kernel.errors import Unavailable
@@ -60,7 +63,8 @@ class Composition(Services):
             is_open_allowed=is_loopback_host(settings.host),
             limits=RequestLimits(settings.request_limit),
         )
-        self.metrics = Metrics()
+        self.clock_watch = ClockWatch(self.clock)
+        self.metrics = Metrics(StoreFigures(self))
 
     def identity_changed(self) -> None:
         """Have the door ask the database again."""
@@ -78,6 +82,7 @@ def all_routes(composition: Composition) -> list[Route]:
         *predictions_routes.routes(c.predictions),
         *serving_routes.routes(c.serving, c.identity),
         *monitoring_routes.routes(c.monitor),
+        _doctor(c),
     ]
     return [*_operations(c, declared), *declared, *_pages(c)]
 
@@ -132,6 +137,19 @@ def _pages(c: Composition) -> list[Route]:
         *registry_pages.pages(c.registry, c.tracking),
         *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit),
     ]
+
+
+def _doctor(c: Composition) -> Route:
+    def doctor(_call: Call) -> Report:
+        return examine(c.settings, c, c.clock_watch)
+
+    return Route(
+        "GET",
+        "/api/v1/doctor",
+        doctor,
+        DEPLOYMENT_ADMIN,
+        summary="Look for what is wrong, and say what to do",
+    )
 
 
 def _operations(c: Composition, declared: list[Route]) -> list[Route]:

@@ -9,10 +9,14 @@ from holdfast.app.services import Services
 from holdfast.kernel.errors import Conflict, Unavailable
 from holdfast.storage import leases
 
-__all__ = ["LEASE_MS", "Renewal"]
+__all__ = ["BEAT_S", "LEASE_MS", "WORKERS", "Renewal"]
 
 LEASE_MS = 15_000
 """After a worker was killed, another takes its work up this much later."""
+BEAT_S = 10.0
+"""How often a worker says that it is alive."""
+WORKERS = "worker:"
+"""What the names of the leases begin with by which workers say that they are alive."""
 _RENEW_S = 5.0
 _log = logging.getLogger("holdfast.worker")
 

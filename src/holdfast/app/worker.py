@@ -18,9 +18,9 @@ from pathlib import Path
 from holdfast.app.__main__ import settings_of
 from holdfast.app.children import end_with_parent
 from holdfast.app.prepare import PREPARE_FOLDER, prepare_pending
-from holdfast.app.renewal import LEASE_MS, Renewal
+from holdfast.app.renewal import BEAT_S, LEASE_MS, WORKERS, Renewal
 from holdfast.app.services import Services, open_services
-from holdfast.kernel.errors import HoldfastError
+from holdfast.kernel.errors import HoldfastError, Unavailable
 from holdfast.kernel.ids import new_id
 from holdfast.predictions.compact import compact_pending
 from holdfast.storage import leases
@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         end_with_parent(stop)
     owner = new_id("w")
     tasks = [
+        _Task("beat", lambda: _beat(services, owner), every_s=BEAT_S),
         _Task("prepare", lambda: _prepare(services, owner, stop)),
         _Task("compact", lambda: _compact(services, owner)),
         _Task("fold", lambda: _fold(services, owner)),
@@ -60,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     services.executor.close()  # a preparation that is cut short is taken up again at the next start
     for thread in threads:
         thread.join()
+    _sign_off(services, owner)
     services.close()
     return 0
 
@@ -88,6 +90,18 @@ class _Task:
                 fields = {"task": self.name, "retry_in_s": pause}
                 _log.error("task fault", exc_info=error, extra={"fields": fields})
             stop.wait(pause)
+
+
+def _beat(services: Services, owner: str, ttl_ms: int = int(3 * BEAT_S * 1000)) -> None:
+    """Say that this worker is alive, for as long as two beats may be missed."""
+    leases.acquire(services.storage, WORKERS + owner, owner, ttl_ms, services.clock.now_ms())
+
+
+def _sign_off(services: Services, owner: str) -> None:
+    try:
+        _beat(services, owner, ttl_ms=0)
+    except Unavailable as error:  # then the lease runs out by itself
+        _log.warning("sign-off not written", extra={"fields": {"error": str(error)}})
 
 
 def _prepare(services: Services, owner: str, stop: threading.Event) -> None:
@@ -123,6 +137,7 @@ def _fold_in_child(services: Services) -> None:
 
 def _clean(services: Services) -> None:
     """Remove what processes left behind when they were killed: half-written objects, folders of preparations."""
+    leases.forget(services.storage, WORKERS, services.clock.now_ms() - int(_LEFTOVER_S * 1000))
     services.objects.clean(older_than_s=_LEFTOVER_S, now_s=time.time())
     for folder in Path(tempfile.gettempdir()).glob(f"{PREPARE_FOLDER}*"):
         found = folder.lstat()

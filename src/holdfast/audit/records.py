@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["AuditEntry", "Damage", "Verification"]
+__all__ = ["AuditEntry", "Damage", "LogHead", "Verification"]
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -28,6 +28,13 @@ class AuditEntry(msgspec.Struct, frozen=True):
     after: dict[str, Any] | None
     leaf: dict[str, Any]
     leaf_hash: str
+
+
+class LogHead(msgspec.Struct, frozen=True):
+    """How long the log is, and when its newest entry was made (ms; None while it is empty)."""
+
+    size: int
+    newest_at: int | None
 
 
 class Damage(msgspec.Struct, frozen=True):

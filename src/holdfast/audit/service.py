@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.audit import store, verify
 from holdfast.audit.leaf import commit_reason, details_bytes, make_leaf
 from holdfast.audit.merkle import Peaks, leaf_hash
-from holdfast.audit.records import AuditEntry, Verification
+from holdfast.audit.records import AuditEntry, LogHead, Verification
 from holdfast.kernel.errors import NotFound
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
@@ -95,6 +95,10 @@ class AuditLog:
         if entry is None:
             raise NotFound(f"There is no audit entry {index} in the workspace {caller.workspace!r}.")
         return entry
+
+    def status(self) -> LogHead:
+        """How many entries there are, and when the newest was made: for the operator. Cheap."""
+        return self._storage.read(store.log_head)
 
     def verify(self) -> Verification:
         """Recompute the whole tree from its leaves and compare every stored hash. Reads one snapshot."""

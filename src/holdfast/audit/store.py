@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from holdfast.audit.merkle import Node, Peaks
-from holdfast.audit.records import AuditEntry
+from holdfast.audit.records import AuditEntry, LogHead
 from holdfast.storage import Tx, metadata
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "load_entry",
     "load_head",
     "load_nodes",
+    "log_head",
 ]
 
 _leaves = Table(
@@ -169,6 +170,14 @@ def load_entry(tx: Tx, workspace: str, index: int) -> AuditEntry | None:
     query = select(_leaves).where(_leaves.c.workspace_id == workspace, _leaves.c.idx == index)
     row = tx.execute(query).one_or_none()
     return None if row is None else _entry(_leaf(row))
+
+
+def log_head(tx: Tx) -> LogHead:
+    """The length of the log and the time of its newest entry."""
+    head = load_head(tx)
+    query = select(_leaves).order_by(_leaves.c.idx.desc()).limit(1)
+    row = tx.execute(query).one_or_none()
+    return LogHead(0 if head is None else head.size, None if row is None else _entry(_leaf(row)).time_ms)
 
 
 def _leaf(row: Row[Any]) -> StoredLeaf:

@@ -20,6 +20,7 @@ __all__ = ["cli", "main"]
         "server": "holdfast.cli.processes",
         "worker": "holdfast.cli.processes",
         "serve": "holdfast.cli.processes",
+        "doctor": "holdfast.cli.doctor",
         "demo": "holdfast.cli.demo",
         "run": "holdfast.cli.run",
         "runs": "holdfast.cli.runs",

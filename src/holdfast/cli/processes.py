@@ -13,7 +13,16 @@ import click
 from holdfast.kernel.errors import Unavailable
 from holdfast.settings import DATABASE_VARIABLE, LEVELS
 
-__all__ = ["require_extra", "serve", "server", "worker"]
+__all__ = [
+    "data_option",
+    "database_option",
+    "keys_option",
+    "require_extra",
+    "require_server",
+    "serve",
+    "server",
+    "worker",
+]
 
 _NEEDED = ("starlette", "uvicorn", "sqlalchemy", "polars", "deltalake", "onnxruntime")
 
@@ -24,21 +33,25 @@ _log_level = click.option(
     show_default=True,
     help="What goes to standard error, as JSON lines; info has one per request.",
 )
-_keys = click.option("--keys", metavar="DIR", help="Folder of the keys (default: keys/ in the data folder).")
+keys_option = click.option(
+    "--keys", metavar="DIR", help="Folder of the keys (default: keys/ in the data folder)."
+)
 _allow_egress = click.option(
     "--allow-egress",
     metavar="HOST|CIDR",
     multiple=True,
     help="Where webhooks and the like may connect beside public https; repeatable.",
 )
-_database = click.option(
+database_option = click.option(
     "--database",
     metavar="URL",
     envvar=DATABASE_VARIABLE,
     help="postgresql://USER@HOST/NAME instead of SQLite in the data folder "
     f"(or {DATABASE_VARIABLE}; the password may stand in ~/.pgpass).",
 )
-_data = click.option("--data", metavar="DIR", default="holdfast-data", show_default=True, help="Data folder.")
+data_option = click.option(
+    "--data", metavar="DIR", default="holdfast-data", show_default=True, help="Data folder."
+)
 
 
 @click.command()
@@ -46,10 +59,10 @@ _data = click.option("--data", metavar="DIR", default="holdfast-data", show_defa
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen on."
 )
-@_data
-@_keys
+@data_option
+@keys_option
 @_allow_egress
-@_database
+@database_option
 @click.option("--no-worker", is_flag=True, help="Do not start the background worker.")
 @click.option("--no-inference", is_flag=True, help="Do not start the inference server (port + 1).")
 @_log_level
@@ -72,10 +85,10 @@ def server(
 
 
 @click.command()
-@_data
-@_keys
+@data_option
+@keys_option
 @_allow_egress
-@_database
+@database_option
 @_log_level
 def worker(
     data: str, keys: str | None, allow_egress: tuple[str, ...], database: str | None, log_level: str
@@ -111,6 +124,11 @@ def require_extra(names: Sequence[str], extra: str, command: str) -> None:
         )
 
 
+def require_server(command: str) -> None:
+    """Raise Unavailable when the packages of the extra `server` are not installed."""
+    require_extra(_NEEDED, "server", command)
+
+
 def _shared(keys: str | None, allow_egress: Sequence[str]) -> list[str]:
     """The options that the server and the worker have in common."""
     given = [] if keys is None else ["--keys", keys]
@@ -121,7 +139,7 @@ def _start(arguments: list[str], database: str | None = None) -> None:
     """Become the process (on Windows: run it and pass its exit code on)."""
     if database:
         os.environ[DATABASE_VARIABLE] = database
-    require_extra(_NEEDED, "server", f"holdfast {'serve' if arguments[0] == 'inference' else arguments[0]}")
+    require_server(f"holdfast {'serve' if arguments[0] == 'inference' else arguments[0]}")
     command = [sys.executable, "-m", "holdfast.app", *arguments]
     if os.name == "posix":
         sys.stdout.flush()

@@ -10,6 +10,7 @@ from holdfast.client.api import Api
 from holdfast.client.audit import AuditVerbs
 from holdfast.client.connection import Connection, unreachable_hint
 from holdfast.client.monitoring import MonitoringVerbs
+from holdfast.client.operations import OperationsVerbs
 from holdfast.client.records import Endpoint
 from holdfast.client.registry import RegistryVerbs
 from holdfast.client.serving import ServingVerbs
@@ -19,7 +20,7 @@ from holdfast.client.transport import HttpTransport, Transport
 __all__ = ["Client"]
 
 
-class Client(TrackingVerbs, RegistryVerbs, ServingVerbs, MonitoringVerbs, AuditVerbs):
+class Client(TrackingVerbs, RegistryVerbs, ServingVerbs, MonitoringVerbs, AuditVerbs, OperationsVerbs):
     """Everything that holdfast does, as methods. Thread-safe; usable as a context manager.
 
     Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE; the default server is

@@ -17,8 +17,10 @@ __all__ = [
     "AuditEntry",
     "AuditReport",
     "Damage",
+    "DoctorReport",
     "Endpoint",
     "Experiment",
+    "Finding",
     "LoggedModel",
     "MetricHistory",
     "MetricSummary",
@@ -244,3 +246,19 @@ class AuditReport(msgspec.Struct, frozen=True):
     size: int
     root: str
     damaged: list[Damage] = []
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that the doctor looked at: `state` is ok, attention or bad; `advice` says what to do."""
+
+    check: str
+    state: str
+    message: str
+    advice: str = ""
+
+
+class DoctorReport(msgspec.Struct, frozen=True):
+    """Everything that the doctor looked at; `ok` while nothing is bad."""
+
+    ok: bool
+    findings: list[Finding]

@@ -56,6 +56,10 @@ class Monitor:
         """Whether there is anything to fold. Cheap: for the worker's every round."""
         return any(self._pending(self._clock.now_ms()))
 
+    def waiting(self) -> list[str]:
+        """The names of the endpoints that wait to be folded, for the operator."""
+        return [endpoint.name for endpoint in self._pending(self._clock.now_ms())]
+
     def fold_pending(self) -> list[FoldOutcome]:
         """Fold every endpoint that waits, and raise or end their alerts. For a short-lived child: loads Polars.
 

@@ -12,6 +12,7 @@ __all__ = [
     "CLOCKS",
     "DAY_MS",
     "TASKS",
+    "Backlog",
     "BatchOutcome",
     "Change",
     "CompactRequest",
@@ -176,6 +177,17 @@ class LogStatus(msgspec.Struct, frozen=True):
     labels: int
     labels_matched: int
     label_batches_waiting: int
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What waits for compaction at all endpoints of all workspaces. `oldest_at` (ms): when the oldest arrived."""
+
+    segments: int
+    segment_bytes: int
+    label_batches: int
+    oldest_at: int | None
+    damaged: int
+    """Segments that arrived damaged; their objects are kept as evidence."""
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ from holdfast.predictions.endpoints import (
 from holdfast.predictions.feedback import read_feedback
 from holdfast.predictions.labels import LabelReader
 from holdfast.predictions.records import (
+    Backlog,
     Deployed,
     Endpoint,
     FeedbackAnswer,
@@ -291,6 +292,10 @@ class Predictions:
     def pending_endpoints(self) -> list[tuple[str, str]]:
         """(workspace, endpoint id) of the endpoints that wait for `compact.compact_endpoint`."""
         return self.storage.read(store.pending_endpoints)
+
+    def backlog(self) -> Backlog:
+        """What waits for compaction at all endpoints, for the operator."""
+        return self.storage.read(store.backlog)
 
     def changes_since(
         self, workspace: str, endpoint_id: str, cursor: int

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from holdfast.predictions.records import (
+    Backlog,
     Change,
     Endpoint,
     LabelBatch,
@@ -35,6 +36,7 @@ from holdfast.predictions.records import (
 from holdfast.storage import BigId, Tx, lock, metadata
 
 __all__ = [
+    "backlog",
     "endpoint_by_id",
     "find_batch",
     "find_endpoint",
@@ -262,6 +264,17 @@ def pending_endpoints(tx: Tx) -> list[tuple[str, str]]:
         query = select(table.c.workspace_id, table.c.endpoint_id).where(table.c.state == "pending").distinct()
         found.update((row[0], row[1]) for row in tx.execute(query))
     return sorted(found)
+
+
+def backlog(tx: Tx) -> Backlog:
+    """What waits for compaction at all endpoints."""
+    s, b = _segments.c, _batches.c
+    waiting = select(func.count(), func.coalesce(func.sum(s.size), 0), func.min(s.received_at))
+    segments = tx.execute(waiting.where(s.state == "pending")).one()
+    batches = tx.execute(select(func.count(), func.min(b.received_at)).where(b.state == "pending")).one()
+    damaged = tx.execute(select(func.count()).select_from(_segments).where(s.damage != "")).scalar_one()
+    oldest = min((at for at in (segments[2], batches[1]) if at is not None), default=None)
+    return Backlog(segments[0], int(segments[1]), batches[0], oldest, damaged)
 
 
 def pending_segments(tx: Tx, workspace: str, endpoint_id: str, limit: int) -> list[Segment]:

@@ -243,17 +243,19 @@ class Serving:
             return store.generation(tx), store.list_replicas(tx), own
 
         number, found, own = self._storage.read(fn)
-        alive_since = caller.time_ms - _ALIVE_MS
         replicas = [
             msgspec.structs.replace(
-                r,
-                is_alive=r.seen_at >= alive_since and r.status != "stopped",
+                _alive(r, caller.time_ms),
                 endpoints={name: e for name, e in r.endpoints.items() if e.deployment_id in own},
             )
             for r in found
         ]
         url = next((replica.url for replica in replicas if replica.is_alive), None)
         return ServingStatus(url, number, replicas)
+
+    def replicas(self, now_ms: int) -> list[Replica]:
+        """Every replica with all its endpoints, for the operator; the one heard of last first."""
+        return [_alive(replica, now_ms) for replica in self._storage.read(store.list_replicas)]
 
     def _wake(self) -> None:
         with self._changed:
@@ -397,3 +399,9 @@ def _snapshot(tx: Tx) -> tuple[int, list[tuple[str, Deployment, str]]]:
         for deployment in store.active_deployments(tx, workspace)
     ]
     return number, active
+
+
+def _alive(replica: Replica, now_ms: int) -> Replica:
+    """The replica with whether it is alive at this time."""
+    is_alive = replica.seen_at >= now_ms - _ALIVE_MS and replica.status != "stopped"
+    return msgspec.structs.replace(replica, is_alive=is_alive)

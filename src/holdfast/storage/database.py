@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
+from sqlalchemy.pool import QueuePool
 
 from holdfast.kernel.errors import InvalidInput, Unavailable
+from holdfast.storage.figures import Connections
 
-__all__ = ["Database", "Tx", "closing", "nested", "pool_is_busy", "surrogate"]
+__all__ = ["Database", "Tx", "closing", "count_connections", "nested", "pool_is_busy", "surrogate"]
 
 T = TypeVar("T")
 Tx = Connection
@@ -31,9 +33,20 @@ class Database(Protocol):
         """Run a function on a snapshot."""
         ...
 
+    def connections(self) -> list[Connections]:
+        """The connections of this process, by pool."""
+        ...
+
     def close(self) -> None:
         """Finish what is queued."""
         ...
+
+
+def count_connections(name: str, engine: Engine, overflow: int = 0) -> Connections:
+    """How an engine's pool stands; `overflow` is how many it may open beyond its size."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    return Connections(name, pool.checkedout(), pool.size() + overflow)
 
 
 def closing() -> Unavailable:

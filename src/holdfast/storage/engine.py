@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import URL
 
 from holdfast.storage.database import Database, Tx
+from holdfast.storage.figures import Connections, WriteFigures
 from holdfast.storage.location import address_of, describe, parse_location
 
 __all__ = ["Storage", "Tx"]
@@ -32,6 +33,7 @@ class Storage:
 
     def __init__(self, location: Path | URL | str) -> None:
         self.location = parse_location(location)
+        self.figures = WriteFigures()
         self._database: Database
         if isinstance(self.location, Path):
             from holdfast.storage.sqlite import SqliteDatabase  # a process loads the one that it uses
@@ -57,15 +59,21 @@ class Storage:
 
     def write(self, fn: Callable[[Tx], T]) -> T:
         """The result of `fn(tx)`, after its commit. Raises RuntimeError inside another `write`."""
-        return self._database.write(fn)
+        with self.figures.timing():
+            return self._database.write(fn)
 
     async def write_async(self, fn: Callable[[Tx], T]) -> T:
         """As `write`, without blocking the event loop."""
-        return await self._database.write_async(fn)
+        with self.figures.timing():
+            return await self._database.write_async(fn)
 
     def read(self, fn: Callable[[Tx], T]) -> T:
         """The result of `fn(tx)` on a snapshot of the last commit."""
         return self._database.read(fn)
+
+    def connections(self) -> list[Connections]:
+        """The connections of this process, by pool."""
+        return self._database.connections()
 
     def close(self) -> None:
         """Finish what is queued, then close. Later reads and writes are refused."""

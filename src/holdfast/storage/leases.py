@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import BigInteger, Column, String, Table, insert, select, update
+from sqlalchemy import BigInteger, Column, ColumnElement, String, Table, delete, insert, select, update
 
 from holdfast.kernel.errors import Conflict
 from holdfast.storage.engine import Storage, Tx
 from holdfast.storage.locks import lock
 from holdfast.storage.tables import metadata
 
-__all__ = ["Lease", "acquire", "check", "release", "renew"]
+__all__ = ["Lease", "acquire", "check", "forget", "held", "release", "renew"]
 
 _leases = Table(
     "lease",
@@ -106,3 +106,25 @@ def check(tx: Tx, lease: Lease) -> None:
         raise Conflict(
             f"The lease {lease.name!r} of {lease.owner} was taken over.", hint="Stop this piece of work."
         )
+
+
+def held(storage: Storage, prefix: str, now_ms: int) -> list[Lease]:
+    """The leases in force whose names begin with `prefix`, by name."""
+    query = select(_leases).where(*_named(prefix), _leases.c.expires_at > now_ms).order_by(_leases.c.name)
+    return storage.read(
+        lambda tx: [Lease(row.name, row.owner, row.token, row.expires_at) for row in tx.execute(query)]
+    )
+
+
+def forget(storage: Storage, prefix: str, before_ms: int) -> int:
+    """Remove the leases of this prefix that expired before a time: how many.
+
+    For names that are never used again: a new holder of a forgotten name begins with the token 1.
+    """
+    done = delete(_leases).where(*_named(prefix), _leases.c.expires_at < before_ms)
+    return storage.write(lambda tx: tx.execute(done).rowcount)
+
+
+def _named(prefix: str) -> tuple[ColumnElement[bool], ...]:
+    beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    return (_leases.c.workspace_id == _SYSTEM, _leases.c.name >= prefix, _leases.c.name < beyond)

@@ -94,6 +94,20 @@ class Objects:
         """Remove an object that nothing refers to; no error when it is gone already."""
         self.path(sha256).unlink(missing_ok=True)
 
+    @property
+    def url(self) -> str:
+        """Where the bytes are."""
+        return str(self.root)
+
+    def check(self) -> None:
+        """Raises Unavailable when the store can't be reached now."""
+        for folder in (self._blobs, self._incoming):
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise Unavailable(
+                    f"The folder {folder} of the object store is missing or can't be written.",
+                    hint="Check the disk and the rights of the data folder.",
+                )
+
     def table(self, kind: str, owner: str) -> Path:
         """The folder of a Delta table: `<root>/<kind>/<owner>`."""
         return self.root / kind / owner

@@ -20,7 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.types import String
 
 from holdfast.kernel.errors import HoldfastError, IntegrityError, InvalidInput, Unavailable
-from holdfast.storage.database import Tx, closing, nested, pool_is_busy, surrogate
+from holdfast.storage.database import Tx, closing, count_connections, nested, pool_is_busy, surrogate
+from holdfast.storage.figures import Connections
 
 __all__ = ["PostgresDatabase", "open_engine"]
 
@@ -90,6 +91,10 @@ class PostgresDatabase:
                 return fn(tx)
 
         return self._repeat(once)
+
+    def connections(self) -> list[Connections]:
+        """See `Storage.connections`."""
+        return [count_connections("writer", self._writer), count_connections("reader", self._reader)]
 
     def close(self) -> None:
         """See `Storage.close`."""

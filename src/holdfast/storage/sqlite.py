@@ -16,7 +16,8 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from holdfast.kernel.errors import IntegrityError, InvalidInput, Unavailable
-from holdfast.storage.database import Tx, closing, nested, pool_is_busy, surrogate
+from holdfast.storage.database import Tx, closing, count_connections, nested, pool_is_busy, surrogate
+from holdfast.storage.figures import Connections
 
 __all__ = ["SqliteDatabase"]
 
@@ -24,6 +25,7 @@ T = TypeVar("T")
 _GROUP = 16
 _GROUP_S = 0.002
 _BUSY_MS = 10_000
+_OVERFLOW = 32
 
 
 class _Job:
@@ -71,6 +73,13 @@ class SqliteDatabase:
             if translated is error:
                 raise
             raise translated from error
+
+    def connections(self) -> list[Connections]:
+        """See `Storage.connections`."""
+        return [
+            count_connections("writer", self._writer_engine),
+            count_connections("reader", self._reader_engine, _OVERFLOW),
+        ]
 
     def close(self) -> None:
         """See `Storage.close`."""
@@ -180,7 +189,7 @@ def _engine(path: Path, begin: str, pool_size: int) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         pool_size=pool_size,
-        max_overflow=0 if pool_size == 1 else 32,
+        max_overflow=0 if pool_size == 1 else _OVERFLOW,
         connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000, "isolation_level": None},
     )
 

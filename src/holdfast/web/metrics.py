@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from holdfast.version import __version__
 from holdfast.web.routing import Call, Raw
@@ -12,10 +13,12 @@ __all__ = ["Metrics"]
 
 
 class Metrics:
-    """Counts requests by method, declared route and status, and their seconds."""
+    """Counts requests by method, declared route and status, and their seconds; `more` gives further figures."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: Collector) -> None:
         self.registry = CollectorRegistry()
+        for collector in more:
+            self.registry.register(collector)
         ProcessCollector(registry=self.registry)
         info = Gauge("holdfast_build_info", "The version that runs.", ["version"], registry=self.registry)
         info.labels(__version__).set(1)
