@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 import holdfast
 from holdfast.kernel.errors import HoldfastError
+from holdfast.settings import DATABASE_VARIABLE
 
 __all__ = ["ENDPOINT", "System", "train_and_deploy", "wait_until"]
 
@@ -53,10 +54,11 @@ def free_ports() -> int:
 
 
 class System:
-    """`holdfast server` with its worker and inference server."""
+    """`holdfast server` with its worker and inference server, on SQLite or at a PostgreSQL `address`."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, address: str = "") -> None:
         self.data = data
+        self._environment = {**os.environ, **({DATABASE_VARIABLE: address} if address else {})}
         self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.inference_url = f"http://127.0.0.1:{self.port + 1}"
@@ -82,7 +84,7 @@ class System:
             "--port",
             str(self.port),
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._environment)
         wait_until("ready", lambda: holdfast.Client(self.url).server_version())
 
     def child(self, name: str) -> int | None:

@@ -20,10 +20,9 @@ __all__ = ["PostgresServer", "find_programs"]
 _START_S = 60.0
 _USER = "holdfast"
 _SETTINGS = {
-    "listen_addresses": "'127.0.0.1'",
-    "unix_socket_directories": "''",
+    "unix_socket_directories": "",
     "max_connections": "200",
-    "shared_buffers": "'64MB'",
+    "shared_buffers": "64MB",
     "logging_collector": "off",
 }
 
@@ -41,10 +40,11 @@ class PostgresServer:
     """A server that can be started, killed and started again on the same data.
 
     Run as root it becomes the user `postgres`, as the server demands. `durable=False` skips fsync: for tests whose
-    machine does not lose power.
+    machine does not lose power. `host` is the address to listen on; `prefix` goes before each command of the server
+    itself (such as `ip netns exec NAME`, for a server across a network of the test's own).
     """
 
-    def __init__(self, *, durable: bool = True) -> None:
+    def __init__(self, *, durable: bool = True, host: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
         programs = find_programs()
         if programs is None:
             raise Unavailable(
@@ -52,6 +52,8 @@ class PostgresServer:
                 hint="Install it: apt-get install postgresql",
             )
         self._programs = programs
+        self._host = host
+        self._prefix = list(prefix)
         self._as = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         self.folder = Path(tempfile.mkdtemp(prefix="holdfast-postgres-"))
         if self._as:
@@ -62,23 +64,28 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._run("initdb", "-D", str(self._data), "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync",
                   "--locale=C.UTF-8")  # fmt: skip
-        self._settings = {**_SETTINGS, "port": str(self.port)}
+        self._settings = {**_SETTINGS, "port": str(self.port), "listen_addresses": host}
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
         if not durable:
             self._settings |= {"fsync": "off", "full_page_writes": "off"}
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database."""
-        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{_USER}@{self._host}:{self.port}/{database}"
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
-        options = [
-            part
-            for name, value in self._settings.items()
-            for part in ("-c", f"{name}={value.strip(chr(39))}")
+        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        command = [
+            *self._prefix,
+            *self._as,
+            str(self._programs / "postgres"),
+            "-D",
+            str(self._data),
+            *options,
         ]
-        command = [*self._as, str(self._programs / "postgres"), "-D", str(self._data), *options]
-        ready = ["pg_isready", "-q", "-U", _USER, "-h", "127.0.0.1", "-p", str(self.port)]
+        ready = ["pg_isready", "-q", "-U", _USER, "-h", self._host, "-p", str(self.port)]
         ready[0] = str(self._programs / ready[0])
         self._spawn(command)
         until = time.monotonic() + _START_S
