@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from holdfast.app.compose import Composition
 
 BOTH_DATABASES = (
+    "tests/faults/",
     "tests/storage/",
     "tests/app/test_doctor",
-    "tests/audit/",
     "tests/registry/test_service",
     "tests/tracking/test_service",
 )
