@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +19,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound, Unauthenticated
+from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound, Unauthenticated, Unavailable
 from holdfast.web.dispatch import Door, endpoint
 from holdfast.web.guards import AccessLog, Guard
 from holdfast.web.hosts import Hosts
@@ -28,6 +29,7 @@ from holdfast.web.templates import STATIC
 
 __all__ = ["build_shell"]
 
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 _log = logging.getLogger("holdfast.web")
 _QUIET = ("/health", "/ready", "/metrics")
 
@@ -68,6 +70,12 @@ def build_shell(
             response.headers["Allow"] = ", ".join(_allowed(request))
         return response
 
+    async def on_disk(request: Request, error: Exception) -> Response:
+        assert isinstance(error, OSError)
+        if error.errno not in _OF_THE_DISK:
+            raise error
+        return await on_holdfast(request, _disk_failed(error))
+
     async def on_fault(request: Request, error: Exception) -> Response:
         _log_fault(request.scope, error)
         return show(
@@ -87,7 +95,12 @@ def build_shell(
             *(_mounted(route, door) for route in routes),
             Mount("/static", _Static(directory=str(STATIC))),
         ],
-        exception_handlers={HoldfastError: on_holdfast, HTTPException: on_http, Exception: on_fault},
+        exception_handlers={
+            HoldfastError: on_holdfast,
+            HTTPException: on_http,
+            OSError: on_disk,
+            Exception: on_fault,
+        },
         lifespan=lifespan,
     )
     guarded = _Faults(Guard(_Compressed(app), refuse, hosts or Hosts()))
@@ -108,6 +121,15 @@ def _mounted(route: Route, door: Door) -> StarletteRoute:
         return response
 
     return StarletteRoute(route.path, named, methods=[route.method])
+
+
+def _disk_failed(error: OSError) -> Unavailable:
+    """Of a disk that is full, read-only or broken: nothing is wrong with the request or with us."""
+    return Unavailable(
+        f"The server's disk can't be written: {error.strerror}.",
+        hint="Check the space and state of the data folder's disk: holdfast doctor.",
+        retry_after_s=10,
+    )
 
 
 def _log_fault(scope: Scope, error: Exception) -> None:
