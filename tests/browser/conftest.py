@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -69,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """A server with runs, a model in production, ten weeks of predictions and an incident."""
     data: Path = tmp_path_factory.mktemp("lived")
     with running_server(data, free_port(5320)) as (client, _):
-        yield live(client)
+        yield msgspec.structs.replace(live(client), data=str(data))
 
 
 def addresses(life: Life) -> dict[str, str]:
@@ -90,14 +91,18 @@ def addresses(life: Life) -> dict[str, str]:
         "incident": f"/incidents/{life.alert_id}",
         "audit": "/audit",
         "audit entry": "/audit/0",
+        "activity": "/activity",
+        "inbox": "/inbox",
+        "comment": f"/comments/{life.comment_id}",
     }
 
 
 PAGES = (
     "fleet", "experiments", "experiment", "run", "models", "model", "version", "endpoints", "endpoint",
     "endpoint by day", "an input's values", "incidents", "incident", "audit", "audit entry",
+    "activity", "inbox", "comment",
 )  # fmt: skip
-EMPTY_PAGES = ("/", "/experiments", "/models", "/endpoints", "/incidents", "/audit")
+EMPTY_PAGES = ("/", "/experiments", "/models", "/endpoints", "/incidents", "/audit", "/activity", "/inbox")
 
 
 @pytest.fixture(scope="module")

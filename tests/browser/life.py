@@ -18,6 +18,20 @@ ENDPOINT, MODEL, EXPERIMENT = "orders", "orders", "orders"
 FIRST_MONDAY = parse_time("2025-03-03")
 WEEKS, ROWS, HARM_FROM = 10, 400, 5
 _PATIENCE_S = 180.0
+_MARKDOWN = """\
+- one `value`
+- two
+
+> It was 0.1 before.
+
+```
+rate = 0.1  # a line of code that is longer than a phone is wide, so that it has to be broken somewhere in the middle
+```
+
+| rate | accuracy |
+|-----:|---------:|
+| 0.1  | 0.81     |
+"""
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -28,6 +42,9 @@ class Life(msgspec.Struct, frozen=True):
     run_id: str
     version: int
     alert_id: int
+    comment_id: str
+    data: str = ""
+    """The server's data folder."""
 
 
 def live(client: Client) -> Life:
@@ -40,7 +57,19 @@ def live(client: Client) -> Life:
     for week in range(WEEKS):
         _live_week(client, week, random)
     alert_id = _wait_for_alert(client)
-    return Life(client.url, client.get_run(run_id).experiment_id, run_id, version, alert_id)
+    comment_id = _talk(client, f"run:{run_id}", f"alert:{alert_id}")
+    return Life(client.url, client.get_run(run_id).experiment_id, run_id, version, alert_id, comment_id)
+
+
+def _talk(client: Client, run: str, alert: str) -> str:
+    """Comments on a run, with every form that Markdown has, and on an incident."""
+    made = client.comment(run, "Is the *learning rate* right?")
+    client.edit_comment(made.comment_id, f"Is the *learning rate* **right**? @admin knows.\n\n{_MARKDOWN}")
+    client.comment(run, "It is: see [the report](https://example.org/report).", reply_to=made.comment_id)
+    gone = client.comment(run, "Never mind.")
+    client.delete_comment(gone.comment_id)
+    client.comment(alert, "The warehouse moved on 7 April.")
+    return made.comment_id
 
 
 def make_rows(random: np.random.Generator, rows: int, *, shift: float = 0.0) -> pd.DataFrame:

@@ -17,12 +17,23 @@ Holdfast = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's data folder."""
+    return tmp_path_factory.mktemp("server") / "data"
+
+
+@pytest.fixture
+def admin_token(url: str, data: Path) -> str:
+    """The administrator's secret."""
+    return (data / "admin.token").read_text().strip()
+
+
+@pytest.fixture(scope="session")
+def url(data: Path) -> Iterator[str]:
     """The address of a control plane without worker and inference server."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    data = tmp_path_factory.mktemp("server") / "data"
     arguments = ["server", "--port", str(port), "--data", str(data), "--no-worker", "--no-inference"]
     process = subprocess.Popen(
         [sys.executable, "-m", "holdfast.app", *arguments], stdout=subprocess.PIPE, text=True

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,9 @@ def free_ports() -> int:
 class System:
     """`holdfast server` with its worker and inference server, on SQLite or at a PostgreSQL `address`."""
 
-    def __init__(self, data: Path, address: str = "") -> None:
+    def __init__(self, data: Path, address: str = "", options: Sequence[str] = ()) -> None:
         self.data = data
+        self.options = options
         self._environment = {**os.environ, **({DATABASE_VARIABLE: address} if address else {})}
         self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -83,6 +84,7 @@ class System:
             str(self.data),
             "--port",
             str(self.port),
+            *self.options,
         ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._environment)
         wait_until("ready", lambda: holdfast.Client(self.url).server_version())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -16,6 +17,9 @@ from holdfast.app.figures import StoreFigures
 from holdfast.app.services import Services
 from holdfast.audit import pages as audit_pages
 from holdfast.audit import routes as audit_routes
+from holdfast.collaboration import pages as collaboration_pages
+from holdfast.collaboration import routes as collaboration_routes
+from holdfast.collaboration.panel import build_panel
 from holdfast.identity import pages as identity_pages
 from holdfast.identity import routes as identity_routes
 from holdfast.identity.admission import Identity
@@ -47,7 +51,7 @@ __all__ = ["MLFLOW_VERSION", "Composition", "all_routes", "build_app"]
 
 MLFLOW_VERSION = "3.17.2"
 """The version of the MLflow protocol that clients are told on /version."""
-_ROOMS_WITH_PAGES = ("audit", "identity", "tracking", "registry", "overview")
+_ROOMS_WITH_PAGES = ("audit", "identity", "collaboration", "tracking", "registry", "overview")
 
 
 class Composition(Services):
@@ -77,6 +81,7 @@ def all_routes(composition: Composition) -> list[Route]:
     declared = [
         *audit_routes.routes(c.audit),
         *identity_routes.routes(c.identity, c.people, c.tokens, c.sessions, c.roles, c.workspaces),
+        *collaboration_routes.routes(c.collaboration, c.channels),
         *tracking_routes.routes(c.tracking, c.models, c.objects),
         *registry_routes.routes(c.registry, c.objects),
         *predictions_routes.routes(c.predictions),
@@ -124,18 +129,24 @@ def _workspaces(c: Composition, request: Request) -> list[str]:
 
 
 def _counts(c: Composition, caller: Caller) -> dict[str, int]:
-    if not may(caller.principal, "monitoring:read"):
-        return {}
-    return {"incidents": len(c.monitor.list_alerts(caller, state="open", limit=1000).items)}
+    """The numbers beside the rail's names and on the inbox."""
+    counts: dict[str, int] = {}
+    if may(caller.principal, "monitoring:read"):
+        counts["incidents"] = len(c.monitor.list_alerts(caller, state="open", limit=1000).items)
+    if may(caller.principal, "inbox:use"):
+        counts["inbox"] = c.collaboration.count_unread(caller)
+    return counts
 
 
 def _pages(c: Composition) -> list[Route]:
+    panel_of = functools.partial(build_panel, c.collaboration)
     return [
         *audit_pages.pages(c.audit),
         *identity_pages.pages(c.people, c.tokens, c.sessions),
-        *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run),
-        *registry_pages.pages(c.registry, c.tracking),
-        *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit),
+        *collaboration_pages.pages(c.collaboration, c.channels),
+        *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run, panel_of),
+        *registry_pages.pages(c.registry, c.tracking, panel_of),
+        *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit, panel_of),
     ]
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import threading
 
+from holdfast.app.resolver import RoomObjects
 from holdfast.audit.service import AuditLog
+from holdfast.collaboration.channel_records import KINDS, WEBHOOK
+from holdfast.collaboration.channels import Channels
+from holdfast.collaboration.deliver import Courier
+from holdfast.collaboration.follow import Follower
+from holdfast.collaboration.outbox import Outbox
+from holdfast.collaboration.records import Person
+from holdfast.collaboration.senders import AppriseSender, WebhookSender
+from holdfast.collaboration.service import Collaboration
 from holdfast.identity.limits import LoginLimits
 from holdfast.identity.passwords import Passwords
 from holdfast.identity.people import People
 from holdfast.identity.roles import Roles
+from holdfast.identity.service import ADMIN
 from holdfast.identity.sessions import Sessions
 from holdfast.identity.tokens import Tokens
 from holdfast.identity.watched import Watched
@@ -58,6 +68,19 @@ class Services:
         self.predictions = Predictions(self.storage, self.objects)
         self.serving = Serving(self.storage, self.objects, self.registry, self.keys, self.closing)
         self.monitor = Monitor(self.storage, self.objects, self.predictions, self.clock)
+        self.resolver = RoomObjects(
+            self.audit, self.tracking, self.models, self.registry, self.predictions, self.monitor
+        )
+        self.collaboration = Collaboration(self.storage, self.audit, self.resolver, self._find_person)
+        self.follower = Follower(self.storage, self.audit, Outbox(self.storage, self.resolver))
+        apprise, box = AppriseSender(self.egress), self.keys.secret_box
+        senders = {kind: WebhookSender(self.egress) if kind == WEBHOOK else apprise for kind in KINDS}
+        self.courier = Courier(self.storage, box, senders, self.clock)
+        self.channels = Channels(self.storage, box, self.egress, apprise, self.courier)
+
+    def _find_person(self, name: str) -> Person | None:
+        """Who can be mentioned: users, service accounts, and the administrator by the secret."""
+        return ADMIN if name == ADMIN.name else self.people.find(name)
 
     def identity_changed(self) -> None:
         """Called after every change of people, tokens, roles or workspaces by this process."""

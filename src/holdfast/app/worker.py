@@ -50,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
         _Task("prepare", lambda: _prepare(services, owner, stop)),
         _Task("compact", lambda: _compact(services, owner)),
         _Task("fold", lambda: _fold(services, owner)),
+        _Task("follow", lambda: _follow(services, stop)),
+        _Task("deliver", lambda: _deliver(services, stop)),
         _Task("clean", lambda: _clean(services), every_s=_CLEAN_EVERY_S),
     ]
     threads = [
@@ -135,9 +137,22 @@ def _fold_in_child(services: Services) -> None:
         raise HoldfastError(f"Folding the monitoring buckets failed: {done.stderr.strip()[-2000:]}.")
 
 
+def _follow(services: Services, stop: threading.Event) -> None:
+    """Tell what is new in the audit log to inboxes and channels."""
+    while not stop.is_set() and services.follower.follow(services.clock.now_ms()):
+        continue
+
+
+def _deliver(services: Services, stop: threading.Event) -> None:
+    """Send what is due through channels."""
+    while not stop.is_set() and services.courier.deliver_due():
+        continue
+
+
 def _clean(services: Services) -> None:
     """Remove what processes left behind when they were killed: half-written objects, folders of preparations."""
     leases.forget(services.storage, WORKERS, services.clock.now_ms() - int(_LEFTOVER_S * 1000))
+    services.courier.forget_old()
     services.objects.clean(older_than_s=_LEFTOVER_S, now_s=time.time())
     for folder in Path(tempfile.gettempdir()).glob(f"{PREPARE_FOLDER}*"):
         found = folder.lstat()

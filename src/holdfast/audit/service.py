@@ -100,6 +100,13 @@ class AuditLog:
         """How many entries there are, and when the newest was made: for the operator. Cheap."""
         return self._storage.read(store.log_head)
 
+    def entries_after(self, index: int, limit: int) -> list[AuditEntry]:
+        """The entries of every workspace above an index (-1: from the first), in order: for who follows the log.
+
+        No entry is ever added below one that was seen: appending holds the tree's head until the commit.
+        """
+        return self._storage.read(lambda tx: store.entries_after(tx, index, limit))
+
     def verify(self) -> Verification:
         """Recompute the whole tree from its leaves and compare every stored hash. Reads one snapshot."""
         return self._storage.read(verify.verify_log)

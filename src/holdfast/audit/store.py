@@ -30,6 +30,7 @@ from holdfast.storage import Tx, metadata
 __all__ = [
     "Head",
     "StoredLeaf",
+    "entries_after",
     "erase_actor",
     "insert_leaf",
     "iterate_leaves",
@@ -163,6 +164,12 @@ def list_entries(
 def erase_actor(tx: Tx, name: str) -> None:
     """Write `erased` in place of an actor's name, in every workspace."""
     tx.execute(update(_leaves).where(_leaves.c.actor_name == name).values(actor_name="erased"))
+
+
+def entries_after(tx: Tx, index: int, limit: int) -> list[AuditEntry]:
+    """The entries of every workspace above an index, in order."""
+    query = select(_leaves).where(_leaves.c.idx > index).order_by(_leaves.c.idx).limit(limit)
+    return [_entry(_leaf(row)) for row in tx.execute(query)]
 
 
 def load_entry(tx: Tx, workspace: str, index: int) -> AuditEntry | None:

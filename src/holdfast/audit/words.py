@@ -13,8 +13,17 @@ _VERBS = {
     "alert.end": "ended an alert on",
     "alert.raise": "raised an alert on",
     "alias.delete": "deleted",
+    "channel.add": "added",
+    "channel.pause": "paused",
+    "channel.remove": "removed",
+    "channel.resume": "resumed",
+    "comment.create": "commented on",
+    "comment.delete": "deleted a comment on",
+    "comment.edit": "edited a comment on",
+    "endpoint.activate": "put the new version to work at",
     "endpoint.delete": "deleted",
     "endpoint.deploy": "deployed to",
+    "endpoint.fail": "could not serve the new version at",
     "endpoint.feedback": "delivered labels to",
     "endpoint.monitor": "set the monitor of",
     "experiment.create": "started",
@@ -38,6 +47,8 @@ def describe_entry(entry: AuditEntry) -> str:
     after: dict[str, Any] = entry.after or {}
     if entry.action == "alias.set" and "version" in after:
         return f"{who} pointed {_in_words(entry.object)} at version {after['version']}"
+    if entry.action == "comment.create" and after.get("parent"):
+        return f"{who} answered a comment on {_in_words(entry.object)}"
     verb = _VERBS.get(entry.action)
     return (
         f"{who} {verb} {_in_words(entry.object)}" if verb else f"{who} did {entry.action} on {entry.object}"
@@ -50,6 +61,10 @@ def object_address(thing: str) -> str:
     if kind == "model":
         model, _, version = name.partition("@")[0].partition("/")
         return f"/models/{quote(model, safe='')}" + (f"/{version}" if version else "")
+    if kind == "channel":
+        return f"/settings/channels#{quote(name, safe='')}"
+    if kind == "audit":
+        return f"/audit/{quote(name, safe='')}"
     rooms = {"run": "runs", "experiment": "experiments", "endpoint": "endpoints", "alert": "incidents"}
     return f"/{rooms[kind]}/{quote(name, safe='')}" if kind in rooms else ""
 
@@ -62,6 +77,8 @@ def _in_words(thing: str) -> str:
     if kind == "model" and "/" in name:
         model, version = name.rsplit("/", 1)
         return f"{model} version {version}"
+    if kind == "audit":
+        return f"audit entry {name}"
     if kind in ("run", "logged-model") and len(name) > 20:
         name = f"{name[:13]}…"
     return f"the {kind.removeprefix('logged-')} {name}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli.channel import channel
 from holdfast.cli.errors import suggesting
 from holdfast.cli.groups import NounGroup
 from holdfast.cli.options import json_option, with_client
@@ -20,6 +21,9 @@ __all__ = ["alert"]
 @click.group(cls=NounGroup)
 def alert() -> None:
     """What the monitors found."""
+
+
+alert.add_command(channel)
 
 
 @alert.command("list")

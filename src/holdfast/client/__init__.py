@@ -8,35 +8,47 @@ kernel and no server room. Not here: the command line (`cli`).
 from holdfast.client.active import ActiveRun
 from holdfast.client.client import Client
 from holdfast.client.records import (
+    Activity,
     Artifact,
     AuditEntry,
     AuditReport,
+    Channel,
+    Comment,
     Endpoint,
     Experiment,
     LoggedModel,
     MetricHistory,
     MetricSummary,
     ModelVersion,
+    Notification,
     Predictions,
     RegisteredModel,
     Run,
     ServingStatus,
+    Thread,
 )
+from holdfast.client.webhooks import verify_webhook
 
 __all__ = [
     "ActiveRun",
+    "Activity",
     "Artifact",
     "AuditEntry",
     "AuditReport",
+    "Channel",
     "Client",
+    "Comment",
     "Endpoint",
     "Experiment",
     "LoggedModel",
     "MetricHistory",
     "MetricSummary",
     "ModelVersion",
+    "Notification",
     "Predictions",
     "RegisteredModel",
     "Run",
     "ServingStatus",
+    "Thread",
+    "verify_webhook",
 ]

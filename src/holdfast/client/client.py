@@ -8,6 +8,8 @@ from typing import Any
 
 from holdfast.client.api import Api
 from holdfast.client.audit import AuditVerbs
+from holdfast.client.channels import ChannelVerbs
+from holdfast.client.collaboration import CollaborationVerbs
 from holdfast.client.connection import Connection, unreachable_hint
 from holdfast.client.monitoring import MonitoringVerbs
 from holdfast.client.operations import OperationsVerbs
@@ -20,7 +22,16 @@ from holdfast.client.transport import HttpTransport, Transport
 __all__ = ["Client"]
 
 
-class Client(TrackingVerbs, RegistryVerbs, ServingVerbs, MonitoringVerbs, AuditVerbs, OperationsVerbs):
+class Client(
+    TrackingVerbs,
+    RegistryVerbs,
+    ServingVerbs,
+    MonitoringVerbs,
+    CollaborationVerbs,
+    ChannelVerbs,
+    AuditVerbs,
+    OperationsVerbs,
+):
     """Everything that holdfast does, as methods. Thread-safe; usable as a context manager.
 
     Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE; the default server is

@@ -11,11 +11,14 @@ from typing import Any
 import msgspec
 
 __all__ = [
+    "Activity",
     "Alias",
     "AliasChange",
     "Artifact",
     "AuditEntry",
     "AuditReport",
+    "Channel",
+    "Comment",
     "Damage",
     "DoctorReport",
     "Endpoint",
@@ -25,10 +28,12 @@ __all__ = [
     "MetricHistory",
     "MetricSummary",
     "ModelVersion",
+    "Notification",
     "Predictions",
     "RegisteredModel",
     "Run",
     "ServingStatus",
+    "Thread",
 ]
 
 
@@ -262,3 +267,73 @@ class DoctorReport(msgspec.Struct, frozen=True):
 
     ok: bool
     findings: list[Finding]
+
+
+class Comment(msgspec.Struct, frozen=True):
+    """A comment on an object, in Markdown; a deleted one has no body. `mentions` are names with principal
+    ids.
+    """
+
+    comment_id: str
+    object: str
+    body: str
+    author: str = ""
+    author_id: str = ""
+    parent_id: str | None = None
+    mentions: dict[str, str] = {}
+    created_at: int = 0
+    edited_at: int | None = None
+    deleted_at: int | None = None
+    deleted_by: str = ""
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """A comment with the answers to it, oldest first."""
+
+    comment: Comment
+    replies: list[Comment] = []
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """Something that happened, in words; `index` is its audit entry, `count` how many equal ones stand in a
+    row.
+    """
+
+    index: int
+    time_ms: int
+    sentence: str
+    actor: str = ""
+    action: str = ""
+    object: str = ""
+    address: str = ""
+    count: int = 1
+    thread: Thread | None = None
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """News for oneself, named by the audit entry that it tells of; `kind` is mention, reply, alert or
+    change.
+    """
+
+    event: int
+    kind: str
+    text: str
+    object: str = ""
+    actor: str = ""
+    address: str = ""
+    created_at: int = 0
+    read_at: int | None = None
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """A way out for events, without its secrets. `state` is active, or paused after repeated failure."""
+
+    name: str
+    kind: str
+    target: str
+    state: str = "active"
+    match: dict[str, Any] = {}
+    failures: int = 0
+    message: str = ""
+    created_at: int = 0
+    created_by: str = ""

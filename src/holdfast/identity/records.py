@@ -51,6 +51,8 @@ _VIEWER = frozenset(
         "monitoring:read",
         "audit:read",
         "operations:read",
+        "collaboration:read",
+        "inbox:use",
     }
 )
 _CONTRIBUTOR = _VIEWER | {
@@ -60,9 +62,10 @@ _CONTRIBUTOR = _VIEWER | {
     "predictions:infer",
     "predictions:feedback",
     "monitoring:write",
+    "collaboration:write",
 }
 _APPROVER = _CONTRIBUTOR | {"registry:approve"}
-_ADMIN = _APPROVER | {"predictions:replay", "identity:admin"}
+_ADMIN = _APPROVER | {"predictions:replay", "identity:admin", "channels:admin"}
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
     "viewer": _VIEWER,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from holdfast.audit.service import AuditLog
+from holdfast.collaboration.panel import PanelOf
 from holdfast.kernel.errors import InvalidInput, NotFound
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import parse_time
@@ -45,7 +46,12 @@ class EndpointRow(msgspec.Struct, frozen=True):
 
 
 def pages(
-    predictions: Predictions, serving: Serving, monitor: Monitor, registry: Registry, audit: AuditLog
+    predictions: Predictions,
+    serving: Serving,
+    monitor: Monitor,
+    registry: Registry,
+    audit: AuditLog,
+    panel_of: PanelOf,
 ) -> list[Route]:
     """`/`, `/endpoints`, `/endpoints/{name}`, `/incidents` and `/incidents/{id}`."""
 
@@ -94,7 +100,14 @@ def pages(
         example = examples.row_for(call.caller, endpoint)
         snippets = write_snippets(endpoint, call.url, serving.status(call.caller).inference_url, example)
         shape = _shape(monitor, call, name, report)
-        context = {"view": view, "query": dict(call.query), "snippets": snippets, "shape": shape}
+        panel = panel_of(call, f"endpoint:{name}")
+        context = {
+            "view": view,
+            "query": dict(call.query),
+            "snippets": snippets,
+            "shape": shape,
+            "panel": panel,
+        }
         return Page("overview/endpoint.html", context, name)
 
     def show_incidents(call: Call) -> Page:
@@ -128,7 +141,8 @@ def pages(
             for name in moved
             if window is not None
         ]
-        return Page("overview/incident.html", {"view": view, "shapes": shapes}, view.title)
+        context = {"view": view, "shapes": shapes, "panel": panel_of(call, f"alert:{alert.id}")}
+        return Page("overview/incident.html", context, view.title)
 
     read = "monitoring:read"
     return [

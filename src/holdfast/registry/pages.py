@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from holdfast.chunks import TreeFile
+from holdfast.collaboration.panel import PanelOf
 from holdfast.kernel.errors import NotFound
 from holdfast.kernel.principal import Caller
 from holdfast.registry.records import AliasChange, ModelVersion, RegisteredModel
@@ -76,7 +77,7 @@ class VersionView(msgspec.Struct, frozen=True):
     deploy: str
 
 
-def pages(registry: Registry, tracking: Tracking) -> list[Route]:
+def pages(registry: Registry, tracking: Tracking, panel_of: PanelOf) -> list[Route]:
     """`/models`, `/models/{name}` and `/models/{name}/{version}`."""
 
     def show_models(call: Call) -> Page:
@@ -92,14 +93,15 @@ def pages(registry: Registry, tracking: Tracking) -> list[Route]:
     def show_model(call: Call) -> Page:
         model = registry.get_model(call.caller, call.path["name"])
         view = _model_view(call, model, registry, tracking)
-        return Page("registry/model.html", {"view": view, **_WORDS}, model.name)
+        context = {"view": view, "panel": panel_of(call, f"model:{model.name}"), **_WORDS}
+        return Page("registry/model.html", context, model.name)
 
     def show_version(call: Call) -> Page:
         version = registry.get_version(call.caller, call.path["name"], parse_version(call.path["version"]))
         view = _version_view(call, version, registry, tracking)
-        return Page(
-            "registry/version.html", {"view": view, **_WORDS}, f"{version.name} version {version.version}"
-        )
+        panel = panel_of(call, f"model:{version.name}/{version.version}")
+        context = {"view": view, "panel": panel, **_WORDS}
+        return Page("registry/version.html", context, f"{version.name} version {version.version}")
 
     return [
         Route("GET", "/models", show_models, "registry:read", summary="Models"),

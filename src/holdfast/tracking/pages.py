@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast.chunks import TreeFile
+from holdfast.collaboration.panel import PanelOf
 from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Objects
@@ -117,7 +118,9 @@ class RunView(msgspec.Struct, frozen=True):
     log_note: str
 
 
-def pages(tracking: Tracking, models: LoggedModels, objects: Objects, versions_of: VersionsOf) -> list[Route]:
+def pages(
+    tracking: Tracking, models: LoggedModels, objects: Objects, versions_of: VersionsOf, panel_of: PanelOf
+) -> list[Route]:
     """`/experiments`, `/experiments/{experiment}` and `/runs/{run_id}`."""
 
     def show_experiments(call: Call) -> Page:
@@ -131,12 +134,14 @@ def pages(tracking: Tracking, models: LoggedModels, objects: Objects, versions_o
         experiment = tracking.get_experiment(call.caller, call.path["experiment"])
         runs = tracking.list_runs(call.caller, experiment=experiment.experiment_id, limit=_MOST_RUNS).items
         view = _experiment_view(call, experiment, runs)
-        return Page("tracking/experiment.html", {"view": view}, experiment.name)
+        panel = panel_of(call, f"experiment:{experiment.experiment_id}")
+        return Page("tracking/experiment.html", {"view": view, "panel": panel}, experiment.name)
 
     def show_run(call: Call) -> Page:
         run = tracking.get_run(call.caller, call.path["run_id"])
         view = _run_view(call, run, tracking, models, objects, versions_of)
-        return Page("tracking/run.html", {"view": view}, f"Run {run.name}")
+        context = {"view": view, "panel": panel_of(call, f"run:{run.run_id}")}
+        return Page("tracking/run.html", context, f"Run {run.name}")
 
     return [
         Route("GET", "/experiments", show_experiments, "tracking:read", summary="Experiments"),
