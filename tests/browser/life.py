@@ -64,7 +64,9 @@ def live(client: Client) -> Life:
 def _talk(client: Client, run: str, alert: str) -> str:
     """Comments on a run, with every form that Markdown has, and on an incident."""
     made = client.comment(run, "Is the *learning rate* right?")
-    client.edit_comment(made.comment_id, f"Is the *learning rate* **right**? @admin knows.\n\n{_MARKDOWN}")
+    client.edit_comment(
+        made.comment_id, f"Is the *learning rate* **right**? @administrator knows.\n\n{_MARKDOWN}"
+    )
     client.comment(run, "It is: see [the report](https://example.org/report).", reply_to=made.comment_id)
     gone = client.comment(run, "Never mind.")
     client.delete_comment(gone.comment_id)

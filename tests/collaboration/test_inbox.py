@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from holdfast.collaboration.service import Collaboration
+from holdfast.identity.people import NewPerson
+from holdfast.identity.records import DEPLOYMENT_ADMIN
 from holdfast.identity.service import system_caller
-from holdfast.kernel.principal import Caller
+from holdfast.kernel.principal import Caller, Principal
 from holdfast.storage import Tx
 
 if TYPE_CHECKING:
@@ -241,3 +243,33 @@ def test_equal_entries_are_one_line_and_pages_lose_none(
         token = page.next_page_token
     assert [line.count for line in lines] == [3, 1, 3, 1, 3, 1]
     assert [line.object for line in lines][:2] == ["endpoint:clicks", "endpoint:views"]
+
+
+def test_an_erased_person_leaves_no_name(
+    collaboration: Collaboration, composition: Composition, make_caller: Make, run: str, follow: Follow
+) -> None:
+    """People of the real directory: found by a mention, forgotten when erased."""
+    admin = make_caller("admin", name="root")
+    admin = msgspec.structs.replace(
+        admin, principal=msgspec.structs.replace(admin.principal, extra=(DEPLOYMENT_ADMIN,))
+    )
+    person = composition.people.add(admin, NewPerson("marie", kind="service"))
+    composition.people.add(admin, NewPerson("pierre", kind="service"))
+    marie = msgspec.structs.replace(
+        make_caller(), principal=Principal(person.id, "marie", "contributor", "token")
+    )
+    real = composition.collaboration
+    made = real.create_comment(marie, run, "@pierre, @marie and @nobody-here")
+    assert set(made.mentions) == {"marie", "pierre"}
+    follow()
+    pierre = msgspec.structs.replace(
+        make_caller(), principal=Principal(made.mentions["pierre"], "pierre", "contributor", "token")
+    )
+    assert news(real, pierre)[0][1].startswith("marie mentioned you on")
+    composition.people.erase(admin, "marie")
+    follow()
+    assert real.get_comment(pierre, made.comment_id).author == "erased"
+    (one,) = real.list_notifications(pierre).items
+    assert (one.actor, one.text.startswith("erased mentioned you on")) == ("erased", True)
+    assert real.list_subscriptions(marie).items == []
+    assert [line.actor for line in real.list_activity(pierre, run).items] == ["erased"]

@@ -90,7 +90,7 @@ def test_a_worker_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -
         said = []
         for number in range(rounds):
             for part in range(5):
-                said.append(client.comment(run, f"@admin {number}.{part}").comment_id)
+                said.append(client.comment(run, f"@administrator {number}.{part}").comment_id)
             if pid := system.child("worker"):
                 os.kill(pid, signal.SIGKILL)
         count = len(said)

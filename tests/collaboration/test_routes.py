@@ -20,8 +20,8 @@ def admin(composition: Composition) -> dict[str, str]:
 
 
 def test_from_comment_to_inbox(http: Any, run: str, follow: Callable[[], int], admin: dict[str, str]) -> None:
-    made = http.post(f"{API}/comments", json={"object": run, "body": "@admin, is this right?"}).json()
-    assert made["mentions"] == {"admin": "admin"}
+    made = http.post(f"{API}/comments", json={"object": run, "body": "@administrator, is this right?"}).json()
+    assert made["mentions"] == {"administrator": "admin"}
     reply = {"object": run, "body": "It is.", "parent_id": made["comment_id"]}
     assert http.post(f"{API}/comments", json=reply, headers=admin).status_code == 200
     follow()
@@ -40,7 +40,7 @@ def test_from_comment_to_inbox(http: Any, run: str, follow: Callable[[], int], a
     (thread,) = http.get(f"{API}/comments", params={"object": run}).json()["items"]
     assert thread["replies"][0]["body"] == "It is."
     (line, _) = http.get(f"{API}/activity").json()["items"][:2]
-    assert line["sentence"].startswith("admin answered")
+    assert line["sentence"].startswith("administrator answered")
 
 
 def test_edit_history_and_deletion(http: Any, run: str) -> None:
@@ -119,7 +119,7 @@ def test_a_form_that_is_none_is_refused(http: Any) -> None:
 def test_payloads_stay_text_on_every_page(
     http: Any, run: str, follow: Callable[[], int], admin: dict[str, str]
 ) -> None:
-    evil = "<script>alert(1)</script><img src=x onerror=alert(1)> @admin"
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)> @administrator"
     made = http.post(f"{API}/comments", json={"object": run, "body": evil}).json()
     follow()
     pages = [
