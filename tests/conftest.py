@@ -33,6 +33,7 @@ BOTH_DATABASES = (
     "tests/faults/",
     "tests/storage/",
     "tests/app/test_doctor",
+    "tests/collaboration/test_inbox",
     "tests/registry/test_service",
     "tests/tracking/test_service",
 )

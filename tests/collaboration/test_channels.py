@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +20,7 @@ from holdfast.kernel.principal import Caller
 from holdfast.storage import Tx
 from holdfast.web.egress import Egress
 
+from .dump import dump
 from .receivers import MailServer, Receiver
 
 if TYPE_CHECKING:
@@ -139,11 +138,9 @@ def test_no_secret_stands_in_the_database_or_an_answer(
     receiver.answer = lambda _request: 500
     post.happen("model.create", "model:flights")
     post.courier.deliver_due()
-    composition.storage.write(lambda tx: None)
-    with closing(sqlite3.connect(composition.settings.database)) as connection:
-        dump = "\n".join(connection.iterdump())
-    assert "s3cr3t" not in dump
-    assert made.secret not in dump
+    held = dump(composition.storage)
+    assert "s3cr3t" not in held
+    assert made.secret not in held
     shown = repr([post.channels.list_channels(admin), post.channels.list_deliveries(admin, "ci"),
                   post.channels.list_deliveries(admin, "ops"), composition.audit.list_entries(admin)])  # fmt: skip
     assert "s3cr3t" not in shown

@@ -12,6 +12,8 @@ from holdfast.kernel.errors import Conflict, Forbidden, HoldfastError, InvalidIn
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.principal import Caller
 
+from .dump import dump
+
 if TYPE_CHECKING:
     from holdfast.app.compose import Composition
 
@@ -103,18 +105,7 @@ def test_a_deleted_comment_leaves_its_place(
     assert collaboration.list_revisions(caller, made.comment_id).items == []
     with pytest.raises(Conflict, match="was deleted"):
         collaboration.edit_comment(caller, made.comment_id, "again")
-    composition.storage.read(lambda tx: tx.exec_driver_sql("SELECT 1"))
-    assert b"hunter" not in dump(composition)
-
-
-def dump(composition: Composition) -> bytes:
-    """Every value of every table."""
-
-    def read(tx: object) -> bytes:
-        names = [row[0] for row in tx.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")]  # type: ignore[attr-defined]
-        return repr([list(tx.exec_driver_sql(f'SELECT * FROM "{name}"')) for name in names]).encode()  # type: ignore[attr-defined]
-
-    return composition.storage.read(read)
+    assert "hunter" not in dump(composition.storage)
 
 
 def test_only_the_author_edits_and_an_administrator_may_delete(

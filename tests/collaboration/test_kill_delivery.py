@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.faults
 
 
+@pytest.mark.database("sqlite")
 def test_a_courier_that_is_killed_loses_nothing(
     composition: Composition, clock: ManualClock, make_caller: Any
 ) -> None:
@@ -81,7 +82,7 @@ def test_a_worker_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -
 
     receiver = Receiver()
     rounds = 10
-    with System(tmp_path / "data", "--allow-egress", "127.0.0.1") as system:
+    with System(tmp_path / "data", options=("--allow-egress", "127.0.0.1")) as system:
         token = (tmp_path / "data" / "admin.token").read_text().strip()
         admin = holdfast.Client(system.url, token=token)
         client = holdfast.Client(system.url)
