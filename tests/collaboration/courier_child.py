@@ -1,4 +1,4 @@
-"""A process that delivers what is due, to be killed in between: python courier_child.py DATA TIME_MS."""
+"""A process that delivers what is due, to be killed in between: python courier_child.py DATA TIME_MS DATABASE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from holdfast.kernel.clock import ManualClock
 from holdfast.settings import Settings
 from holdfast.web.egress import Egress
 
-services = open_services(Settings(data=Path(sys.argv[1])))
+services = open_services(Settings(data=Path(sys.argv[1]), database_url=sys.argv[3]))
 sender = WebhookSender(Egress(["127.0.0.1"]))
 courier = Courier(
     services.storage, services.keys.secret_box, {"webhook": sender}, ManualClock(int(sys.argv[2]))

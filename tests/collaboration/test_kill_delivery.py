@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.faults
 
 
-@pytest.mark.database("sqlite")
 def test_a_courier_that_is_killed_loses_nothing(
     composition: Composition, clock: ManualClock, make_caller: Any
 ) -> None:
@@ -58,6 +57,7 @@ def test_a_courier_that_is_killed_loses_nothing(
         receiver.answer = hold
         program = Path(__file__).with_name("courier_child.py")
         command = [sys.executable, str(program), str(composition.data), str(clock.now_ms())]
+        command.append(composition.settings.database_url)
         child = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert arrived.wait(60)
         child.kill()
