@@ -35,7 +35,7 @@ def test_rooms_windows_and_verification_are_plain_links(site: Life, open_page: O
     page.locator("a.open").click()
     page.get_by_role("link", name="Month", exact=True).click()
     assert "window=1mo" in page.url
-    page.get_by_role("link", name="Audit").click()
+    page.get_by_role("link", name="Audit", exact=True).click()
     page.get_by_role("link", name="Verify the log").click()
     assert "entries are as they were written" in page.locator("#verified").inner_text()
 
