@@ -34,6 +34,7 @@ BOTH_DATABASES = (
     "tests/storage/",
     "tests/app/test_doctor",
     "tests/collaboration/test_inbox",
+    "tests/overview/test_search",
     "tests/registry/test_service",
     "tests/tracking/test_service",
 )

@@ -91,6 +91,7 @@ def addresses(life: Life) -> dict[str, str]:
         "incident": f"/incidents/{life.alert_id}",
         "audit": "/audit",
         "audit entry": "/audit/0",
+        "search": "/search?q=orders",
         "activity": "/activity",
         "inbox": "/inbox",
         "comment": f"/comments/{life.comment_id}",
@@ -100,9 +101,19 @@ def addresses(life: Life) -> dict[str, str]:
 PAGES = (
     "fleet", "experiments", "experiment", "run", "models", "model", "version", "endpoints", "endpoint",
     "endpoint by day", "an input's values", "incidents", "incident", "audit", "audit entry",
-    "activity", "inbox", "comment",
+    "search", "activity", "inbox", "comment",
 )  # fmt: skip
-EMPTY_PAGES = ("/", "/experiments", "/models", "/endpoints", "/incidents", "/audit", "/activity", "/inbox")
+EMPTY_PAGES = (
+    "/",
+    "/experiments",
+    "/models",
+    "/endpoints",
+    "/incidents",
+    "/audit",
+    "/activity",
+    "/inbox",
+    "/search?q=nothing",
+)
 
 
 @pytest.fixture(scope="module")

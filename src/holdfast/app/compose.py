@@ -31,6 +31,8 @@ from holdfast.kernel.errors import Unavailable
 from holdfast.kernel.principal import Caller
 from holdfast.monitoring import routes as monitoring_routes
 from holdfast.overview import pages as overview_pages
+from holdfast.overview import routes as overview_routes
+from holdfast.overview.search import Search
 from holdfast.predictions import routes as predictions_routes
 from holdfast.registry import pages as registry_pages
 from holdfast.registry import routes as registry_routes
@@ -67,6 +69,7 @@ class Composition(Services):
             is_open_allowed=is_loopback_host(settings.host),
             limits=RequestLimits(settings.request_limit),
         )
+        self.search = Search(self.audit, self.tracking, self.registry, self.predictions, self.monitor)
         self.clock_watch = ClockWatch(self.clock)
         self.metrics = Metrics(StoreFigures(self))
 
@@ -87,6 +90,7 @@ def all_routes(composition: Composition) -> list[Route]:
         *predictions_routes.routes(c.predictions),
         *serving_routes.routes(c.serving, c.identity),
         *monitoring_routes.routes(c.monitor),
+        *overview_routes.routes(c.search),
         _doctor(c),
     ]
     return [*_operations(c, declared), *declared, *_pages(c)]
@@ -146,7 +150,7 @@ def _pages(c: Composition) -> list[Route]:
         *collaboration_pages.pages(c.collaboration, c.channels),
         *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run, panel_of),
         *registry_pages.pages(c.registry, c.tracking, panel_of),
-        *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit, panel_of),
+        *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit, panel_of, c.search),
     ]
 
 

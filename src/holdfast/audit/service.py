@@ -10,7 +10,9 @@ from holdfast.audit import store, verify
 from holdfast.audit.leaf import commit_reason, details_bytes, make_leaf
 from holdfast.audit.merkle import Peaks, leaf_hash
 from holdfast.audit.records import AuditEntry, LogHead, Verification
+from holdfast.audit.words import describe_entry
 from holdfast.kernel.errors import NotFound
+from holdfast.kernel.matching import Found, Hit, Wanted
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Storage, Tx, lock
@@ -95,6 +97,19 @@ class AuditLog:
         if entry is None:
             raise NotFound(f"There is no audit entry {index} in the workspace {caller.workspace!r}.")
         return entry
+
+    def search(self, caller: Caller, wanted: Wanted) -> Found:
+        """The entry whose number the text is: `1043`, `#1043`, `audit 1043`."""
+        index = wanted.number("audit", "entry")
+        entry = (
+            None
+            if index is None
+            else self._storage.read(lambda tx: store.load_entry(tx, caller.workspace, index))
+        )
+        if entry is None:
+            return Found([])
+        name, context = f"Audit entry {entry.index}", describe_entry(entry)
+        return Found([Hit("audit entry", name, f"/audit/{entry.index}", context, 4, entry.time_ms)])
 
     def status(self) -> LogHead:
         """How many entries there are, and when the newest was made: for the operator. Cheap."""

@@ -15,6 +15,7 @@ from holdfast.client.monitoring import MonitoringVerbs
 from holdfast.client.operations import OperationsVerbs
 from holdfast.client.records import Endpoint
 from holdfast.client.registry import RegistryVerbs
+from holdfast.client.search import SearchVerbs
 from holdfast.client.serving import ServingVerbs
 from holdfast.client.tracking import TrackingVerbs
 from holdfast.client.transport import HttpTransport, Transport
@@ -31,6 +32,7 @@ class Client(
     ChannelVerbs,
     AuditVerbs,
     OperationsVerbs,
+    SearchVerbs,
 ):
     """Everything that holdfast does, as methods. Thread-safe; usable as a context manager.
 

@@ -24,6 +24,7 @@ __all__ = [
     "Endpoint",
     "Experiment",
     "Finding",
+    "Hit",
     "LoggedModel",
     "MetricHistory",
     "MetricSummary",
@@ -32,6 +33,7 @@ __all__ = [
     "Predictions",
     "RegisteredModel",
     "Run",
+    "SearchAnswer",
     "ServingStatus",
     "Thread",
 ]
@@ -337,3 +339,26 @@ class Channel(msgspec.Struct, frozen=True):
     message: str = ""
     created_at: int = 0
     created_by: str = ""
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """One thing that a search found, with the address of its page on the server. `fit` is 4 for the very name,
+    3 for its beginning, 2 for beginnings of words in it, 1 for parts of words, 0 when something else about it
+    has the words.
+    """
+
+    kind: str
+    name: str
+    address: str
+    context: str = ""
+    fit: int = 0
+    time: int | None = None
+
+
+class SearchAnswer(msgspec.Struct, frozen=True):
+    """What a search found, the best first; `notes` tell what was not looked at, `is_cut` whether there is more."""
+
+    query: str
+    items: list[Hit]
+    notes: list[str] = []
+    is_cut: bool = False

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.audit.words import object_address
 from holdfast.identity.service import require
 from holdfast.identity.workspaces import open_workspaces
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound
+from holdfast.kernel.matching import Found, Hit, Wanted, fit
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import DAY_MS, Window, iso, parse_window
@@ -35,6 +37,7 @@ MOST_WINDOWS = 2_000
 """So many of the newest windows are shown when no other number is asked for."""
 _TRAFFIC = 30
 _STATES = ("open", "ended")
+_NOUNS = ("incident", "incidents", "alert", "alerts")
 
 
 class Monitor:
@@ -185,6 +188,13 @@ class Monitor:
 
         return self._storage.read(fn)
 
+    def search(self, caller: Caller, wanted: Wanted, limit: int) -> Found:
+        """The newest alerts for the words: `incident 4`, `4`, an endpoint's name, `incident open`."""
+        require(caller, "monitoring:read")
+        rest = wanted.without(*_NOUNS)
+        found = self._storage.read(lambda tx: store.search_alerts(tx, caller.workspace, rest, limit))
+        return Found([_hit(wanted, rest, alert) for alert in found])
+
     def list_alerts(
         self,
         caller: Caller,
@@ -269,3 +279,11 @@ def _summary(
         worst_psi=psi,
         alert=max(alerts, key=lambda alert: alert.id, default=None),
     )
+
+
+def _hit(wanted: Wanted, rest: Wanted, alert: Alert) -> Hit:
+    name = f"Incident {alert.id}"
+    is_number = rest.number() == alert.id
+    context = f"{alert.state} · {alert.endpoint} version {alert.version}"
+    address = object_address(f"alert:{alert.id}")
+    return Hit("incident", name, address, context, 4 if is_number else fit(wanted, name), alert.raised_at)

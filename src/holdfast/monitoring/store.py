@@ -19,16 +19,19 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
 
 from holdfast.kernel.hashing import sha256_hex
+from holdfast.kernel.matching import Wanted
 from holdfast.kernel.times import DAY_MS
 from holdfast.monitoring.buckets import merge_days
 from holdfast.monitoring.profile import Profile
 from holdfast.monitoring.records import Alert, Bucket, FoldState
 from holdfast.storage import Tx, lock, metadata
+from holdfast.storage.matching import has_words
 
 __all__ = [
     "delete_buckets",
@@ -46,6 +49,7 @@ __all__ = [
     "reference_ids",
     "save_profile",
     "save_state",
+    "search_alerts",
 ]
 
 _buckets = Table(
@@ -240,6 +244,16 @@ def list_alerts(
             query = query.where(column == value)
     if below is not None:
         query = query.where(_alerts.c.alert_id < below)
+    return [_alert(row) for row in tx.execute(query.order_by(_alerts.c.alert_id.desc()).limit(limit))]
+
+
+def search_alerts(tx: Tx, workspace: str, wanted: Wanted, limit: int) -> list[Alert]:
+    """Alerts by number, or with the words in the endpoint's name or the state, newest first."""
+    number = wanted.number()
+    found = has_words(wanted.words, _alerts.c.endpoint, _alerts.c.state)
+    if number is not None:
+        found = or_(found, _alerts.c.alert_id == number)
+    query = select(_alerts).where(_alerts.c.workspace_id == workspace, found)
     return [_alert(row) for row in tx.execute(query.order_by(_alerts.c.alert_id.desc()).limit(limit))]
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast.audit.service import AuditLog
 from holdfast.collaboration.panel import PanelOf
+from holdfast.identity.records import SIGNED_IN
 from holdfast.kernel.errors import InvalidInput, NotFound
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import parse_time
@@ -20,6 +21,7 @@ from holdfast.overview.endpoint import build_endpoint
 from holdfast.overview.fleet import build_fleet
 from holdfast.overview.health import Health, judge, needs_attention
 from holdfast.overview.incidents import build_incident, build_incidents
+from holdfast.overview.search import Search, describe_answer
 from holdfast.overview.snippets import write_snippets
 from holdfast.predictions.records import Endpoint
 from holdfast.predictions.service import Predictions
@@ -31,6 +33,8 @@ from holdfast.web.wording import plural
 __all__ = ["pages"]
 
 _MOST = 1000
+_HITS = 50
+"""The hits that the search page shows."""
 _MOST_SHAPES = 4
 _RECENT = 60
 _WINDOWS, _MOST_WINDOWS = 90, 400
@@ -52,8 +56,9 @@ def pages(
     registry: Registry,
     audit: AuditLog,
     panel_of: PanelOf,
+    search: Search,
 ) -> list[Route]:
-    """`/`, `/endpoints`, `/endpoints/{name}`, `/incidents` and `/incidents/{id}`."""
+    """`/`, `/search`, `/endpoints`, `/endpoints/{name}`, `/incidents` and `/incidents/{id}`."""
 
     examples = _Examples(registry)
 
@@ -76,6 +81,12 @@ def pages(
         entries = audit.list_entries(call.caller, limit=_RECENT).items
         fleet = build_fleet(endpoints, summaries, live_since(call.caller, endpoints), entries)
         return Page("overview/fleet.html", {"fleet": fleet}, "Fleet")
+
+    def show_search(call: Call) -> Page:
+        answer = search.find(call.caller, call.query.get("q", ""), _HITS)
+        kind, sentence = describe_answer(answer)
+        context = {"answer": answer, "kind": kind, "sentence": sentence}
+        return Page("overview/search.html", context, "Search")
 
     def show_endpoints(call: Call) -> Page:
         found = judged(call.caller)
@@ -147,6 +158,7 @@ def pages(
     read = "monitoring:read"
     return [
         Route("GET", "/", show_fleet, read, summary="The fleet"),
+        Route("GET", "/search", show_search, SIGNED_IN, summary="Search"),
         Route("GET", "/endpoints", show_endpoints, read, summary="Endpoints"),
         Route("GET", "/endpoints/{name}", show_endpoint, read, summary="An endpoint"),
         Route("GET", "/incidents", show_incidents, read, summary="Incidents"),

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
+from holdfast.audit.words import object_address
 from holdfast.kernel.errors import Conflict, InvalidInput
+from holdfast.kernel.matching import Hit, Wanted, fit
 from holdfast.kernel.times import parse_window
 from holdfast.predictions.labels import LabelReader, canonical_label
 from holdfast.predictions.records import CLOCKS, TASKS, Deployed, Endpoint, MonitorFields, Reference
@@ -16,6 +18,7 @@ __all__ = [
     "apply_fields",
     "apply_model",
     "check_reference_columns",
+    "endpoint_hit",
     "external_endpoint",
 ]
 
@@ -166,3 +169,12 @@ def _new(
         created_at=now_ms,
         updated_at=now_ms,
     )
+
+
+def endpoint_hit(wanted: Wanted, endpoint: Endpoint) -> Hit:
+    """The endpoint as something found."""
+    version = endpoint.live_version or endpoint.version
+    serves = f"serves {endpoint.model} version {version}" if endpoint.model else "external"
+    context = f"{serves} · target {endpoint.target}" if endpoint.target else serves
+    address = object_address(f"endpoint:{endpoint.name}")
+    return Hit("endpoint", endpoint.name, address, context, fit(wanted, endpoint.name), endpoint.updated_at)

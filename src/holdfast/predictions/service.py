@@ -14,6 +14,7 @@ from holdfast.identity.service import require
 from holdfast.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.ids import new_id
+from holdfast.kernel.matching import Found, Wanted, best
 from holdfast.kernel.paging import Items, decode_token, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.predictions import store
@@ -22,6 +23,7 @@ from holdfast.predictions.endpoints import (
     apply_fields,
     apply_model,
     check_reference_columns,
+    endpoint_hit,
     external_endpoint,
 )
 from holdfast.predictions.feedback import read_feedback
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictions", "close_endpoint", "deploy_endpoint", "find_endpoint", "set_status"]
 
+_CANDIDATES = 4
+"""So many times more endpoints are judged by their names than are answered."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _encode = msgspec.msgpack.Encoder().encode
@@ -171,6 +175,14 @@ class Predictions:
         found = self.storage.read(lambda tx: store.list_endpoints(tx, caller.workspace, after, limit + 1))
         more = len(found) > limit
         return Items(found[:limit], encode_token(found[limit - 1].name) if more else None)
+
+    def search(self, caller: Caller, wanted: Wanted, limit: int) -> Found:
+        """The best active endpoints for the words."""
+        require(caller, "serving:read")
+        found = self.storage.read(
+            lambda tx: store.search_endpoints(tx, caller.workspace, wanted, limit * _CANDIDATES)
+        )
+        return Found(best((endpoint_hit(wanted, one) for one in found), limit))
 
     def set_monitor(self, caller: Caller, name: str, fields: MonitorFields) -> Endpoint:
         """Change what people may set; an unknown name becomes an external endpoint with clock `event`. Audited."""

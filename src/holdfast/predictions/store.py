@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from holdfast.kernel.matching import Wanted
 from holdfast.predictions.records import (
     Backlog,
     Change,
@@ -34,6 +35,7 @@ from holdfast.predictions.records import (
     SegmentOutcome,
 )
 from holdfast.storage import BigId, Tx, lock, metadata
+from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
     "backlog",
@@ -58,6 +60,7 @@ __all__ = [
     "pending_batches",
     "pending_endpoints",
     "pending_segments",
+    "search_endpoints",
     "update_endpoint",
 ]
 
@@ -203,6 +206,17 @@ def list_endpoints(tx: Tx, workspace: str, after: str = "", limit: int = 1000) -
         _endpoints.c.workspace_id == workspace, _endpoints.c.state == "active", _endpoints.c.name_key > after
     )
     return [_endpoint(row) for row in tx.execute(query.order_by(_endpoints.c.name_key).limit(limit))]
+
+
+def search_endpoints(tx: Tx, workspace: str, wanted: Wanted, limit: int) -> list[Endpoint]:
+    """Active endpoints with the words in their name, model or target, the best and newest first."""
+    query = select(_endpoints).where(
+        _endpoints.c.workspace_id == workspace,
+        _endpoints.c.state == "active",
+        has_words(wanted.words, _endpoints.c.name, _endpoints.c.model, _endpoints.c.target),
+    )
+    order = best_first(wanted, _endpoints.c.name), _endpoints.c.updated_at.desc(), _endpoints.c.name
+    return [_endpoint(row) for row in tx.execute(query.order_by(*order).limit(limit))]
 
 
 def _segment(row: Row[Any]) -> Segment:

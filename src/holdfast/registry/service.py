@@ -11,10 +11,12 @@ from holdfast.chunks import TreeFile
 from holdfast.identity.service import require
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
+from holdfast.kernel.matching import Found, Wanted
 from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
 from holdfast.registry import store
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion, Preparation, RegisteredModel
+from holdfast.registry.search import search_registry
 from holdfast.runtimes.files import read_model
 from holdfast.runtimes.records import ModelDescription
 from holdfast.storage import Objects, Storage, Tx, lock, trees
@@ -62,6 +64,11 @@ class Registry:
             return [_find_model(tx, caller, name) for name, _ in store.list_models(tx, caller.workspace)]
 
         return Items(self._storage.read(fn))
+
+    def search(self, caller: Caller, wanted: Wanted, limit: int) -> Found:
+        """The best models, and versions by number or alias, for the words: so many of each."""
+        require(caller, "registry:read")
+        return self._storage.read(lambda tx: search_registry(tx, caller.workspace, wanted, limit))
 
     def get_model(self, caller: Caller, name: str) -> RegisteredModel:
         """One model. Raises NotFound, with the known names."""

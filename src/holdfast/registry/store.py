@@ -19,13 +19,16 @@ from sqlalchemy import (
     UniqueConstraint,
     delete,
     insert,
+    or_,
     select,
     update,
 )
 
+from holdfast.kernel.matching import Wanted
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion
 from holdfast.runtimes.records import ModelDescription, Parity
 from holdfast.storage import BigId, Tx, metadata
+from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
     "alias_changes",
@@ -39,6 +42,9 @@ __all__ = [
     "model_created_at",
     "next_version",
     "pending_versions",
+    "search_aliases",
+    "search_models",
+    "search_versions",
     "set_alias",
     "update_version",
 ]
@@ -119,6 +125,37 @@ def list_models(tx: Tx, workspace: str) -> list[tuple[str, int]]:
     """Names and times of creation, by name."""
     query = select(_models.c.name, _models.c.created_at).where(_models.c.workspace_id == workspace)
     return [(row.name, row.created_at) for row in tx.execute(query.order_by(_models.c.name))]
+
+
+def search_models(tx: Tx, workspace: str, wanted: Wanted, limit: int) -> list[Row[Any]]:
+    """(name, created_at, last_version) of models with the words, the best and newest first."""
+    query = select(_models.c.name, _models.c.created_at, _models.c.last_version).where(
+        _models.c.workspace_id == workspace, has_words(wanted.words, _models.c.name)
+    )
+    order = best_first(wanted, _models.c.name), _models.c.created_at.desc(), _models.c.name
+    return list(tx.execute(query.order_by(*order).limit(limit)))
+
+
+def search_versions(
+    tx: Tx, workspace: str, words: tuple[str, ...], number: int, limit: int
+) -> list[Row[Any]]:
+    """(name, version, status, created_at) of versions of one number, of models with the words, newest first."""
+    query = select(_versions.c.name, _versions.c.version, _versions.c.status, _versions.c.created_at).where(
+        _versions.c.workspace_id == workspace,
+        _versions.c.version == number,
+        has_words(words, _versions.c.name),
+    )
+    return list(tx.execute(query.order_by(_versions.c.created_at.desc(), _versions.c.name).limit(limit)))
+
+
+def search_aliases(tx: Tx, workspace: str, words: tuple[str, ...], limit: int) -> list[Row[Any]]:
+    """(name, alias, version, since) of aliases with the words, at least one of them in the alias, newest first."""
+    of_alias = or_(*(has_words((word,), _aliases.c.alias) for word in words))
+    query = select(_aliases.c.name, _aliases.c.alias, _aliases.c.version, _aliases.c.since).where(
+        _aliases.c.workspace_id == workspace, has_words(words, _aliases.c.name, _aliases.c.alias), of_alias
+    )
+    order = _aliases.c.since.desc(), _aliases.c.name, _aliases.c.alias
+    return list(tx.execute(query.order_by(*order).limit(limit)))
 
 
 def next_version(tx: Tx, workspace: str, name: str) -> int:

@@ -13,6 +13,7 @@ from holdfast.kernel.canonical import canonical_json
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.ids import new_id
+from holdfast.kernel.matching import Found, Wanted
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import parse_time
@@ -21,6 +22,7 @@ from holdfast.tracking.batches import check_batch, summarise
 from holdfast.tracking.names import invent_name
 from holdfast.tracking.points import decode_points, encode_points, history_of
 from holdfast.tracking.records import Batch, Experiment, MetricHistory, Recipe, Run, RunStatus
+from holdfast.tracking.search import search_tracking
 from holdfast.tracking.store import metrics as metric_store
 from holdfast.tracking.store import runs as run_store
 
@@ -66,6 +68,11 @@ class Tracking:
         """One experiment by id (int, or a text of digits) or by name. Raises NotFound."""
         require(caller, "tracking:read")
         return self._storage.read(lambda tx: _find_experiment(tx, caller, experiment))
+
+    def search(self, caller: Caller, wanted: Wanted, limit: int) -> Found:
+        """The best experiments and runs for the words, so many of each; bounded in time: see `tracking.search`."""
+        require(caller, "tracking:read")
+        return self._storage.read(lambda tx: search_tracking(tx, caller.workspace, wanted, limit))
 
     # Runs
 

@@ -32,23 +32,28 @@ from holdfast.tracking.records import Experiment, MetricSummary, Recipe, Run
 
 __all__ = [
     "experiment_number",
+    "experiments",
     "find_experiment",
     "find_run",
     "insert_experiment",
     "insert_run",
     "is_sealed",
     "key_ids",
+    "keys",
     "list_experiments",
     "list_runs",
     "load_values",
+    "params",
     "run_number",
+    "runs",
     "summaries",
+    "tags",
     "update_run",
     "upsert_values",
 ]
 
 
-_experiments = Table(
+experiments = Table(
     "experiment",
     metadata,
     Column("experiment_id", BigId, primary_key=True, autoincrement=True),
@@ -58,7 +63,7 @@ _experiments = Table(
     UniqueConstraint("workspace_id", "name"),
     sqlite_autoincrement=True,
 )
-_runs = Table(
+runs = Table(
     "run",
     metadata,
     Column("run_no", BigId, primary_key=True, autoincrement=True),
@@ -75,9 +80,10 @@ _runs = Table(
     Column("digest", String(64)),
     UniqueConstraint("workspace_id", "run_id"),
     Index("ix_run_workspace_id_experiment_id_run_no", "workspace_id", "experiment_id", "run_no"),
+    Index("ix_run_workspace_id_run_no_name_run_id", "workspace_id", "run_no", "name", "run_id"),  # for search
     sqlite_autoincrement=True,
 )
-_keys = Table(
+keys = Table(
     "attribute_key",
     metadata,
     Column("key_id", BigId, primary_key=True, autoincrement=True),
@@ -100,8 +106,8 @@ def _attributes(name: str) -> Table:
     )
 
 
-_params = _attributes("run_param")
-_tags = _attributes("run_tag")
+params = _attributes("run_param")
+tags = _attributes("run_tag")
 summaries = Table(
     "metric_summary",
     metadata,
@@ -123,29 +129,29 @@ summaries = Table(
 _WORKSPACE: BindParameter[str] = bindparam("workspace")
 _RUN_ID: BindParameter[str] = bindparam("run_id")
 _RUNS: BindParameter[int] = bindparam("runs", expanding=True)
-_EXPERIMENT_NUMBER = select(_experiments.c.experiment_id).where(
-    _experiments.c.workspace_id == _WORKSPACE, _experiments.c.name == bindparam("name")
+_EXPERIMENT_NUMBER = select(experiments.c.experiment_id).where(
+    experiments.c.workspace_id == _WORKSPACE, experiments.c.name == bindparam("name")
 )
-_FIND_RUN = select(_runs).where(_runs.c.workspace_id == _WORKSPACE, _runs.c.run_id == _RUN_ID)
-_RUN_NUMBER = select(_runs.c.run_no).where(_runs.c.workspace_id == _WORKSPACE, _runs.c.run_id == _RUN_ID)
-_DIGEST = select(_runs.c.digest).where(_runs.c.workspace_id == _WORKSPACE, _runs.c.run_no == bindparam("run"))
-_INSERT_RUN, _INSERT_KEYS = insert(_runs), insert(_keys)
-_FIND_KEYS = select(_keys.c.name, _keys.c.key_id).where(
-    _keys.c.workspace_id == _WORKSPACE, _keys.c.name.in_(bindparam("names", expanding=True))
+_FIND_RUN = select(runs).where(runs.c.workspace_id == _WORKSPACE, runs.c.run_id == _RUN_ID)
+_RUN_NUMBER = select(runs.c.run_no).where(runs.c.workspace_id == _WORKSPACE, runs.c.run_id == _RUN_ID)
+_DIGEST = select(runs.c.digest).where(runs.c.workspace_id == _WORKSPACE, runs.c.run_no == bindparam("run"))
+_INSERT_RUN, _INSERT_KEYS = insert(runs), insert(keys)
+_FIND_KEYS = select(keys.c.name, keys.c.key_id).where(
+    keys.c.workspace_id == _WORKSPACE, keys.c.name.in_(bindparam("names", expanding=True))
 )
 
 
 def _load_statement(table: Table, *columns: Any) -> Select[Any]:
     """The named rows of attributes of `runs`, by name."""
     return (
-        select(table.c.run_no, _keys.c.name, *columns)
-        .join(_keys, _keys.c.key_id == table.c.key_id)
+        select(table.c.run_no, keys.c.name, *columns)
+        .join(keys, keys.c.key_id == table.c.key_id)
         .where(table.c.workspace_id == _WORKSPACE, table.c.run_no.in_(_RUNS))
-        .order_by(_keys.c.name)
+        .order_by(keys.c.name)
     )
 
 
-_LOAD_PARAMS, _LOAD_TAGS = _load_statement(_params, _params.c.value), _load_statement(_tags, _tags.c.value)
+_LOAD_PARAMS, _LOAD_TAGS = _load_statement(params, params.c.value), _load_statement(tags, tags.c.value)
 _LOAD_SUMMARIES = _load_statement(summaries, *[c for c in summaries.c if c.name != "run_no"])
 _ATTRIBUTES = {
     kind: (
@@ -157,13 +163,13 @@ _ATTRIBUTES = {
             table.c.key_id == bindparam("key"),
         ),
     )
-    for kind, table in (("params", _params), ("tags", _tags))
+    for kind, table in (("params", params), ("tags", tags))
 }
 
 
 def insert_experiment(tx: Tx, workspace: str, name: str, now_ms: int) -> Experiment:
     """A new experiment; the caller has made sure that the name is free."""
-    done = tx.execute(insert(_experiments).values(workspace_id=workspace, name=name, created_at=now_ms))
+    done = tx.execute(insert(experiments).values(workspace_id=workspace, name=name, created_at=now_ms))
     assert done.inserted_primary_key is not None
     return Experiment(int(done.inserted_primary_key[0]), name, now_ms)
 
@@ -174,9 +180,9 @@ def find_experiment(
     """One experiment by name or id."""
     query = _experiment_query(workspace)
     if name is not None:
-        query = query.where(_experiments.c.name == name)
+        query = query.where(experiments.c.name == name)
     if experiment_id is not None:
-        query = query.where(_experiments.c.experiment_id == experiment_id)
+        query = query.where(experiments.c.experiment_id == experiment_id)
     row = tx.execute(query).one_or_none()
     return None if row is None else Experiment(*row)
 
@@ -191,19 +197,19 @@ def list_experiments(tx: Tx, workspace: str) -> list[Experiment]:
     """All experiments, the newest first, with their true counts of runs."""
     return [
         Experiment(*row)
-        for row in tx.execute(_experiment_query(workspace).order_by(_experiments.c.experiment_id.desc()))
+        for row in tx.execute(_experiment_query(workspace).order_by(experiments.c.experiment_id.desc()))
     ]
 
 
 def _experiment_query(workspace: str) -> Any:
-    own = (_runs.c.workspace_id == workspace, _runs.c.experiment_id == _experiments.c.experiment_id)
+    own = (runs.c.workspace_id == workspace, runs.c.experiment_id == experiments.c.experiment_id)
     return select(
-        _experiments.c.experiment_id,
-        _experiments.c.name,
-        _experiments.c.created_at,
-        select(func.count()).select_from(_runs).where(*own).scalar_subquery(),
-        select(func.max(_runs.c.start_time)).where(*own).scalar_subquery(),
-    ).where(_experiments.c.workspace_id == workspace)
+        experiments.c.experiment_id,
+        experiments.c.name,
+        experiments.c.created_at,
+        select(func.count()).select_from(runs).where(*own).scalar_subquery(),
+        select(func.max(runs.c.start_time)).where(*own).scalar_subquery(),
+    ).where(experiments.c.workspace_id == workspace)
 
 
 def insert_run(tx: Tx, workspace: str, run: Run) -> None:
@@ -223,9 +229,7 @@ def insert_run(tx: Tx, workspace: str, run: Run) -> None:
 
 def update_run(tx: Tx, workspace: str, run_no: int, values: Mapping[str, Any]) -> None:
     """Set columns of a run."""
-    tx.execute(
-        update(_runs).where(_runs.c.workspace_id == workspace, _runs.c.run_no == run_no).values(**values)
-    )
+    tx.execute(update(runs).where(runs.c.workspace_id == workspace, runs.c.run_no == run_no).values(**values))
 
 
 def run_number(tx: Tx, workspace: str, run_id: str) -> int | None:
@@ -249,12 +253,12 @@ def list_runs(
     tx: Tx, workspace: str, experiment_id: int | None, below: int | None, limit: int
 ) -> list[tuple[int, Run]]:
     """Runs with their integer ids, newest first, of one experiment when it is named."""
-    query = select(_runs).where(_runs.c.workspace_id == workspace)
+    query = select(runs).where(runs.c.workspace_id == workspace)
     if experiment_id is not None:
-        query = query.where(_runs.c.experiment_id == experiment_id)
+        query = query.where(runs.c.experiment_id == experiment_id)
     if below is not None:
-        query = query.where(_runs.c.run_no < below)
-    rows = list(tx.execute(query.order_by(_runs.c.run_no.desc()).limit(limit)))
+        query = query.where(runs.c.run_no < below)
+    rows = list(tx.execute(query.order_by(runs.c.run_no.desc()).limit(limit)))
     return [(row.run_no, run) for row, run in zip(rows, _with_attributes(tx, workspace, rows), strict=True)]
 
 
