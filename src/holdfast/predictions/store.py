@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    Executable,
     Index,
     PrimaryKeyConstraint,
     Row,
@@ -34,7 +35,7 @@ from holdfast.predictions.records import (
     SegmentName,
     SegmentOutcome,
 )
-from holdfast.storage import BigId, Tx, lock, metadata
+from holdfast.storage import ALL_WORKSPACES, BigId, Tx, lock, metadata
 from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
@@ -197,7 +198,7 @@ def endpoint_by_id(tx: Tx, workspace: str, endpoint_id: str, *, hold: bool = Fal
 def workspace_of(tx: Tx, endpoint_id: str) -> str | None:
     """The workspace of an endpoint, deleted or not: replicas know endpoints by their ids alone."""
     query = select(_endpoints.c.workspace_id).where(_endpoints.c.endpoint_id == endpoint_id)
-    return tx.execute(query).scalar()
+    return tx.execute(query.execution_options(**ALL_WORKSPACES)).scalar()
 
 
 def list_endpoints(tx: Tx, workspace: str, after: str = "", limit: int = 1000) -> list[Endpoint]:
@@ -276,17 +277,21 @@ def pending_endpoints(tx: Tx) -> list[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for table in (_segments, _batches):
         query = select(table.c.workspace_id, table.c.endpoint_id).where(table.c.state == "pending").distinct()
-        found.update((row[0], row[1]) for row in tx.execute(query))
+        found.update((row[0], row[1]) for row in tx.execute(query.execution_options(**ALL_WORKSPACES)))
     return sorted(found)
 
 
 def backlog(tx: Tx) -> Backlog:
     """What waits for compaction at all endpoints."""
+
+    def everywhere(query: Executable) -> Any:
+        return tx.execute(query.execution_options(**ALL_WORKSPACES))
+
     s, b = _segments.c, _batches.c
     waiting = select(func.count(), func.coalesce(func.sum(s.size), 0), func.min(s.received_at))
-    segments = tx.execute(waiting.where(s.state == "pending")).one()
-    batches = tx.execute(select(func.count(), func.min(b.received_at)).where(b.state == "pending")).one()
-    damaged = tx.execute(select(func.count()).select_from(_segments).where(s.damage != "")).scalar_one()
+    segments = everywhere(waiting.where(s.state == "pending")).one()
+    batches = everywhere(select(func.count(), func.min(b.received_at)).where(b.state == "pending")).one()
+    damaged = everywhere(select(func.count()).select_from(_segments).where(s.damage != "")).scalar_one()
     oldest = min((at for at in (segments[2], batches[1]) if at is not None), default=None)
     return Backlog(segments[0], int(segments[1]), batches[0], oldest, damaged)
 
