@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.client import Client
+from holdfast.client.seen import SeenCheckpoints
 from holdfast.demo.server import free_port
 
 
@@ -49,7 +50,7 @@ def test_three_months_in_a_terminal_then_again_into_a_pipe(tmp_path: Path) -> No
         for page in pages:
             with urllib.request.urlopen(page) as answer:
                 assert answer.status == 200 and b"</html>" in answer.read()
-        with Client(f"http://127.0.0.1:{port}") as client:
+        with Client(f"http://127.0.0.1:{port}", seen=SeenCheckpoints(tmp_path / "seen")) as client:
             months = client.monitor("flight-delays", window="1mo")["windows"]
             assert sum(month["rows"] for month in months) == 85_010
             assert client.verify_audit().ok

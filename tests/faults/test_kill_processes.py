@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import holdfast
+from holdfast.client.seen import SeenCheckpoints
 from holdfast.kernel.errors import HoldfastError
 from tests.faults.system import ENDPOINT, System, make_rows, train_and_deploy, wait_until
 
@@ -94,7 +95,7 @@ def predictions_table(data: Path) -> pl.DataFrame:
 def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path, database: Path | str) -> None:
     chance = random.Random(11)
     with System(tmp_path / "data", address=database if isinstance(database, str) else "") as system:
-        client = holdfast.Client(system.url)
+        client = holdfast.Client(system.url, seen=SeenCheckpoints(tmp_path / "seen"))
         train_and_deploy(client, system.url)
         with Load(system) as load:
             for number in range(3 * KILLS):

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-import holdfast.audit.store  # noqa: F401 - its tables belong to the database
+import holdfast.audit.store.leaves  # noqa: F401 - its tables belong to the database
 from holdfast.kernel.clock import ManualClock
 from holdfast.kernel.errors import NotFound
 from holdfast.kernel.principal import Caller

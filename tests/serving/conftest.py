@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from holdfast.audit.keys import Keys
 from holdfast.kernel.principal import Caller
 from holdfast.predictions.service import Predictions
 from holdfast.registry.records import ModelVersion, Preparation
@@ -49,7 +50,7 @@ def closing() -> threading.Event:
 def serving(
     storage: Storage, objects: Objects, registry: Registry, tmp_path: Path, closing: threading.Event
 ) -> Serving:
-    return Serving(storage, objects, registry, open_keyring(tmp_path / "keys"), closing)
+    return Serving(storage, objects, registry, Keys(storage, open_keyring(tmp_path / "keys")), closing)
 
 
 @pytest.fixture

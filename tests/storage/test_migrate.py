@@ -62,6 +62,8 @@ def test_every_table_carries_the_workspace(file: Path) -> None:
     deployment_wide = {
         "audit_node",
         "audit_head",
+        "audit_checkpoint",
+        "key_rotation",
         "principal",
         "token",
         "session",

@@ -82,7 +82,7 @@ def all_routes(composition: Composition) -> list[Route]:
     """Every declared route of the control plane."""
     c = composition
     declared = [
-        *audit_routes.routes(c.audit),
+        *audit_routes.routes(c.audit, c.checkpoints, c.signing),
         *identity_routes.routes(c.identity, c.people, c.tokens, c.sessions, c.roles, c.workspaces, c.sign_on),
         *collaboration_routes.routes(c.collaboration, c.channels),
         *tracking_routes.routes(c.tracking, c.models, c.objects),
@@ -145,7 +145,7 @@ def _counts(c: Composition, caller: Caller) -> dict[str, int]:
 def _pages(c: Composition) -> list[Route]:
     panel_of = functools.partial(build_panel, c.collaboration)
     return [
-        *audit_pages.pages(c.audit),
+        *audit_pages.pages(c.audit, c.checkpoints),
         *identity_pages.pages(c.people, c.tokens, c.sessions, c.sign_on),
         *collaboration_pages.pages(c.collaboration, c.channels),
         *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run, panel_of),

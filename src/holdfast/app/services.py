@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 from holdfast.app.resolver import RoomObjects
+from holdfast.audit.checkpoints import Checkpoints
+from holdfast.audit.keys import Keys
 from holdfast.audit.service import AuditLog
 from holdfast.collaboration.channel_records import KINDS, WEBHOOK
 from holdfast.collaboration.channels import Channels
@@ -57,6 +59,8 @@ class Services:
         # Open mode is a single user's server on loopback, where a machine without bubblewrap may still work.
         self.executor = LocalExecutor(hidden=[settings.data], sandbox="preferred")
         self.audit = AuditLog(self.storage)
+        self.signing = Keys(self.storage, self.keys)
+        self.checkpoints = Checkpoints(self.storage, self.signing)
         watched = Watched(self.storage, self.identity_changed)
         passwords = Passwords()
         self.people = People(watched, passwords)
@@ -69,7 +73,7 @@ class Services:
         self.models = LoggedModels(self.storage, self.objects)
         self.registry = Registry(self.storage, self.objects, self.models)
         self.predictions = Predictions(self.storage, self.objects)
-        self.serving = Serving(self.storage, self.objects, self.registry, self.keys, self.closing)
+        self.serving = Serving(self.storage, self.objects, self.registry, self.signing, self.closing)
         self.monitor = Monitor(self.storage, self.objects, self.predictions, self.clock)
         self.resolver = RoomObjects(
             self.audit, self.tracking, self.models, self.registry, self.predictions, self.monitor

@@ -31,6 +31,7 @@ __all__ = ["run"]
 _log = logging.getLogger("holdfast.worker")
 _TICK_S = 0.25
 _SLOWEST_RETRY_S = 60.0
+_CHECKPOINT_S = 5.0
 _CLEAN_EVERY_S = 3600.0
 _LEFTOVER_S = 86_400.0
 
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
         _Task("fold", lambda: _fold(services, owner)),
         _Task("follow", lambda: _follow(services, stop)),
         _Task("deliver", lambda: _deliver(services, stop)),
+        _Task("checkpoint", lambda: _checkpoint(services), every_s=_CHECKPOINT_S),
         _Task("clean", lambda: _clean(services), every_s=_CLEAN_EVERY_S),
     ]
     threads = [
@@ -147,6 +149,10 @@ def _deliver(services: Services, stop: threading.Event) -> None:
     """Send what is due through channels."""
     while not stop.is_set() and services.courier.deliver_due():
         continue
+
+
+def _checkpoint(services: Services) -> None:
+    services.checkpoints.record(services.clock.now_ms())
 
 
 def _clean(services: Services) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from json.encoder import encode_basestring as _text
 from typing import Any
 
 from holdfast.kernel.canonical import canonical_json
+from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.principal import Caller
 
 __all__ = ["commit_reason", "details_bytes", "make_leaf"]
+
+_LATEST_MS = 2**53 - 1
 
 
 def make_leaf(
@@ -24,23 +28,25 @@ def make_leaf(
     reason_commitment: str | None,
 ) -> bytes:
     """The leaf's bytes. `before` and `after` enter as their SHA-256, the reason as a salted commitment."""
-    return canonical_json(
-        {
-            "v": 1,
-            "time_ms": caller.time_ms,
-            "workspace": caller.workspace,
-            "actor": caller.principal.id,
-            "auth": caller.principal.auth,
-            "token_id": caller.principal.token_id,
-            "action": action,
-            "object": object,
-            "digest": digest,
-            "before": None if before is None else sha256_hex(before),
-            "after": None if after is None else sha256_hex(after),
-            "reason": reason_commitment,
-            "request_id": caller.request_id,
-        }
+    if not 0 <= caller.time_ms <= _LATEST_MS:
+        raise InvalidInput(f"The time {caller.time_ms} of a change is not in milliseconds since 1970.")
+    # Canonical JSON by hand: the keys are known and in order, and this is in every change's transaction.
+    text = (
+        f'{{"action":{_text(action)},"actor":{_text(caller.principal.id)},"after":{_digest(after)},'
+        f'"auth":{_text(caller.principal.auth)},"before":{_digest(before)},'
+        f'"digest":{"null" if digest is None else _text(digest)},"object":{_text(object)},'
+        f'"reason":{"null" if reason_commitment is None else _text(reason_commitment)},'
+        f'"request_id":{_text(caller.request_id)},"time_ms":{caller.time_ms},'
+        f'"token_id":{_text(caller.principal.token_id)},"v":1,"workspace":{_text(caller.workspace)}}}'
     )
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("A text holds half of a surrogate pair, which has no UTF-8 form.") from None
+
+
+def _digest(state: bytes | None) -> str:
+    return "null" if state is None else f'"{sha256_hex(state)}"'
 
 
 def commit_reason(reason: str, salt: bytes) -> str:

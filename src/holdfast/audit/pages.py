@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from holdfast.audit.checkpoints import Checkpoints
 from holdfast.audit.records import AuditEntry
 from holdfast.audit.service import AuditLog
 from holdfast.audit.words import describe_entry, object_address
 from holdfast.kernel.canonical import canonical_json
-from holdfast.kernel.errors import InvalidInput
+from holdfast.kernel.errors import IntegrityError, InvalidInput
+from holdfast.kernel.principal import Caller
 from holdfast.web import Call, Page, Route
 from holdfast.web.diffs import diff_fields
 from holdfast.web.wording import plural, stamp_text
@@ -16,7 +18,7 @@ __all__ = ["pages"]
 _PER_PAGE = 50
 
 
-def pages(audit: AuditLog) -> list[Route]:
+def pages(audit: AuditLog, checkpoints: Checkpoints) -> list[Route]:
     """`/audit` and `/audit/{index}`."""
 
     def show_log(call: Call) -> Page:
@@ -32,7 +34,8 @@ def pages(audit: AuditLog) -> list[Route]:
             "query": dict(call.query),
             "size": size,
             "sentence": _sentence(newest[0]) if newest else "Nothing has changed yet.",
-            "verified": audit.verify() if call.query.get("verify") else None,
+            "verified": checkpoints.verify() if call.query.get("verify") else None,
+            "checkpoint": checkpoints.current(call.caller.time_ms) if newest else None,
         }
         return Page("audit/log.html", context, "Audit")
 
@@ -49,6 +52,7 @@ def pages(audit: AuditLog) -> list[Route]:
             "address": object_address(entry.object),
             "change": diff_fields(entry.before or {}, entry.after or {}),
             "leaf": canonical_json(entry.leaf).decode(),
+            **_proof(checkpoints, call.caller, entry.index),
         }
         return Page("audit/entry.html", context, f"Audit entry {entry.index}")
 
@@ -56,6 +60,14 @@ def pages(audit: AuditLog) -> list[Route]:
         Route("GET", "/audit", show_log, "audit:read", summary="The audit log"),
         Route("GET", "/audit/{index}", show_entry, "audit:read", summary="One audit entry"),
     ]
+
+
+def _proof(checkpoints: Checkpoints, caller: Caller, index: int) -> dict[str, object]:
+    """The proof, or why there is none: a damaged log can be read all the same."""
+    try:
+        return {"proof": checkpoints.prove_inclusion(caller, index)}
+    except IntegrityError as error:
+        return {"unproved": error.message}
 
 
 def _capital(text: str) -> str:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-__all__ = ["AuditEntry", "Damage", "LogHead", "Verification"]
+from holdfast.audit.rotation import Rotation
+
+__all__ = [
+    "AuditEntry",
+    "Change",
+    "CheckpointView",
+    "ConsistencyProof",
+    "Damage",
+    "InclusionProof",
+    "KeyView",
+    "LogHead",
+    "StoredCheckpoint",
+    "Verification",
+]
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -37,6 +51,17 @@ class LogHead(msgspec.Struct, frozen=True):
     newest_at: int | None
 
 
+class Change(msgspec.Struct, frozen=True):
+    """What an entry is made of: `action` is noun.verb, `object` kind:name; the states before and after are JSON objects."""
+
+    action: str
+    object: str
+    digest: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    reason: str = ""
+
+
 class Damage(msgspec.Struct, frozen=True):
     """One damaged entry: its index (-1: the tree as a whole) and what is wrong with it."""
 
@@ -51,3 +76,58 @@ class Verification(msgspec.Struct, frozen=True):
     size: int
     root: str
     damaged: list[Damage]
+
+
+class StoredCheckpoint(msgspec.Struct, frozen=True):
+    """A checkpoint as it is stored: `note` as the log signed it, `cosignatures` the lines that witnesses added."""
+
+    size: int
+    origin: str
+    root: bytes
+    note: str
+    cosignatures: str
+    made_at: int
+
+
+class CheckpointView(msgspec.Struct, frozen=True):
+    """A signed state of the log (C2SP tlog-checkpoint), with the key (`NAME+HASH+BASE64`) that signed it."""
+
+    origin: str
+    size: int
+    root: str
+    """Hex."""
+    note: str
+    """The signed note, with the lines of witnesses."""
+    key: str
+    made_at: int
+
+
+class InclusionProof(msgspec.Struct, frozen=True):
+    """That an entry is in the tree of the checkpoint (RFC 6962, 2.1.1). Hashes are hex, from the leaf upwards."""
+
+    index: int
+    leaf: str
+    """The leaf's bytes, which are canonical JSON."""
+    leaf_hash: str
+    hashes: list[str]
+    checkpoint: CheckpointView
+
+
+class ConsistencyProof(msgspec.Struct, frozen=True):
+    """That the tree of `second` entries begins with that of `first` (RFC 6962, 2.1.2). Hashes are hex."""
+
+    first: int
+    second: int
+    hashes: list[str]
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """What may be known of a key: its current public half (hex; of the secret box the key id) and how it came about."""
+
+    name: str
+    kind: str
+    """`ed25519` or `aes-256-gcm`."""
+    current: str
+    first: str
+    """The public half, or key id, before any rotation."""
+    rotations: list[Rotation]

@@ -6,43 +6,69 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from holdfast.audit import store
 from holdfast.audit.leaf import commit_reason
 from holdfast.audit.merkle import Peaks, leaf_hash, node_hash
+from holdfast.audit.quick import quick_roots
 from holdfast.audit.records import Damage, Verification
-from holdfast.audit.store import StoredLeaf
+from holdfast.audit.store import leaves as store
+from holdfast.audit.store.leaves import StoredLeaf
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.storage import Tx
 
-__all__ = ["verify_log"]
+__all__ = ["MOST_NAMED", "verify_log"]
 
-_MOST_NAMED = 1000
+MOST_NAMED = 1000
 _MISSING = b"\x00" * 32
 
 
-def verify_log(tx: Tx) -> Verification:
+def verify_log(tx: Tx, signed: Mapping[int, bytes] | None = None) -> Verification:
     """Verify every entry of the log; `damaged` names at most 1,000.
 
-    The root is computed from the entries alone; a missing one counts as 32 zero bytes.
+    `signed` are the roots that checkpoints have signed, by the size of the tree. The root is computed from the
+    entries alone; a missing one counts as 32 zero bytes.
     """
+    signed = signed or {}
+    roots = quick_roots(tx, signed)
+    if roots is None:
+        return _name_damage(tx, signed)
+    size = max(roots)
+    damaged = [damage for at, root in signed.items() if (damage := _against(at, root, roots.get(at)))]
+    return Verification(not damaged, size, roots[size].hex(), damaged[:MOST_NAMED])
+
+
+def _against(size: int, signed: bytes, root: bytes | None) -> Damage | None:
+    """What is wrong with the tree at a size that a checkpoint has signed."""
+    if root is None:
+        return Damage(-1, f"a checkpoint signed {size} entries, and the log has fewer")
+    if root != signed:
+        return Damage(-1, f"the first {size} entries are not those that a checkpoint signed")
+    return None
+
+
+def _name_damage(tx: Tx, signed: Mapping[int, bytes]) -> Verification:
+    """Verify entry by entry, and name what does not hold."""
     head, stored = store.load_head(tx), _StoredTree(store.load_nodes(tx))
     true = Peaks()
     damaged: list[Damage] = []
+    roots: dict[int, bytes] = {}
     for leaf in store.iterate_leaves(tx):
-        while true.size < leaf.idx and len(damaged) < _MOST_NAMED:
+        while true.size < leaf.idx and len(damaged) < MOST_NAMED:
             damaged.append(Damage(true.size, "the entry is missing"))
             damaged.extend(stored.append(()))
             true.append(_MISSING)
-        if len(damaged) >= _MOST_NAMED:
+        if len(damaged) >= MOST_NAMED:
             break
         damaged.extend(Damage(leaf.idx, problem) for problem in _leaf_problems(leaf))
         damaged.extend(stored.append((leaf_hash(leaf.leaf), leaf.leaf_hash)))
         true.append(leaf_hash(leaf.leaf))
+        if true.size in signed:
+            roots[true.size] = true.root()
     else:
         damaged.extend(stored.head_problems(head))
         if not damaged and head is not None and Peaks(head.size, head.peaks).root() != true.root():
             damaged.append(Damage(-1, "the root does not match the entries"))
-    return Verification(not damaged, true.size, true.root().hex(), damaged[:_MOST_NAMED])
+        damaged.extend(damage for at, root in signed.items() if (damage := _against(at, root, roots.get(at))))
+    return Verification(not damaged, true.size, true.root().hex(), damaged[:MOST_NAMED])
 
 
 class _StoredTree:
@@ -83,9 +109,7 @@ class _StoredTree:
         if size != self._size:
             what = "is missing" if size > self._size else "is beyond the tree's head"
             first, last = min(size, self._size), max(size, self._size)
-            yield from (
-                Damage(at, f"the entry {what}") for at in range(first, min(last, first + _MOST_NAMED))
-            )
+            yield from (Damage(at, f"the entry {what}") for at in range(first, min(last, first + MOST_NAMED)))
             return
         start = 0
         levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]

@@ -44,6 +44,7 @@ __all__ = ["cli", "main"]
         "role": "holdfast.cli.role",
         "workspace": "holdfast.cli.workspace",
         "sso": "holdfast.cli.sso",
+        "keys": "holdfast.cli.keys",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -17,6 +17,7 @@ from holdfast.client.operations import OperationsVerbs
 from holdfast.client.records import Endpoint
 from holdfast.client.registry import RegistryVerbs
 from holdfast.client.search import SearchVerbs
+from holdfast.client.seen import SeenCheckpoints
 from holdfast.client.serving import ServingVerbs
 from holdfast.client.tracking import TrackingVerbs
 from holdfast.client.transport import HttpTransport, Transport
@@ -39,9 +40,9 @@ class Client(
     """Everything that holdfast does, as methods. Thread-safe; usable as a context manager.
 
     Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE, these over the token that `holdfast
-    login` kept; the default server is http://127.0.0.1:5000. `transport` makes the transport for an address
-    (tests pass their own). No connection is made before the first call. Errors are the classes of
-    `holdfast.errors`: Unavailable without a server.
+    login` kept; the default server is http://127.0.0.1:5000. `transport` makes the transport for an address, `seen`
+    remembers the audit checkpoints (tests pass their own). No connection is made before the first call. Errors are
+    the classes of `holdfast.errors`: Unavailable without a server.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class Client(
         token: str | None = None,
         workspace: str | None = None,
         transport: Callable[[str], Transport] = HttpTransport,
+        seen: SeenCheckpoints | None = None,
     ) -> None:
         self.connection = Connection.resolve(url, token, workspace)
         self._make_transport = transport
+        self._seen = seen or SeenCheckpoints()
         self._transports: list[Transport] = []
         self._lock = threading.Lock()
         self._endpoints: dict[str, Endpoint] = {}

@@ -16,6 +16,7 @@ __all__ = ["canonical_json"]
 
 _SAFE = 2**53 - 1
 _DEEPEST = 100
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def canonical_json(value: Any) -> bytes:
@@ -24,9 +25,8 @@ def canonical_json(value: Any) -> bytes:
     Raises InvalidInput on floats, on integers beyond ±(2^53 - 1), on keys that are not text, on text that is
     not valid Unicode, and on values nested deeper than 100.
     """
-    text = json.dumps(_ordered(value, 0), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     try:
-        return text.encode("utf-8")
+        return _encode(_ordered(value, 0)).encode("utf-8")
     except UnicodeEncodeError:
         raise InvalidInput("A text holds half of a surrogate pair, which has no UTF-8 form.") from None
 
@@ -47,7 +47,9 @@ def _ordered(value: Any, depth: int) -> Any:
         for key in value:
             if not isinstance(key, str):
                 raise InvalidInput(f"The key {key!r} of an object is not text.")
-        return {key: _ordered(value[key], depth + 1) for key in sorted(value, key=_utf16)}
+        # Of ASCII keys the order by code point is that by UTF-16 code unit.
+        ordered = sorted(value) if all(map(str.isascii, value)) else sorted(value, key=_utf16)
+        return {key: _ordered(value[key], depth + 1) for key in ordered}
     raise InvalidInput(f"A {type(value).__name__} has no canonical JSON form.", hint="Write it as text.")
 
 

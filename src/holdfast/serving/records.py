@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.audit.rotation import Rotation
 from holdfast.chunks import TreeFile
 from holdfast.predictions.records import Deployed
 
@@ -84,11 +85,13 @@ class DesiredState(msgspec.Struct, frozen=True):
 
 
 class SignedState(msgspec.Struct, frozen=True):
-    """A desired state as it travels: canonical JSON, its Ed25519 signature and the public key, each in base64."""
+    """A desired state as it travels: canonical JSON, its Ed25519 signature and the public key, each in base64; and the
+    statements by which the key follows from earlier ones."""
 
     document: str
     signature: str
     public_key: str
+    rotations: list[Rotation] = []
 
 
 class Authorization(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.audit.keys import Keys
 from holdfast.audit.service import append
 from holdfast.identity.records import SERVING_PLANE
 from holdfast.identity.service import require, system_caller
@@ -36,7 +38,6 @@ from holdfast.serving.records import (
 )
 from holdfast.serving.signing import sign_state
 from holdfast.storage import Objects, Storage, Tx, trees
-from holdfast.storage.keys import Keyring
 
 __all__ = ["Serving", "restate"]
 
@@ -56,7 +57,7 @@ class Serving:
     """Deployments over the metadata database. `keys` hold the signing key; `closing` ends waiting polls."""
 
     def __init__(
-        self, storage: Storage, objects: Objects, registry: Registry, keys: Keyring, closing: threading.Event
+        self, storage: Storage, objects: Objects, registry: Registry, keys: Keys, closing: threading.Event
     ) -> None:
         self._storage = storage
         self._objects = objects
@@ -177,13 +178,15 @@ class Serving:
     def _sign(self, now_ms: int) -> tuple[int, SignedState, frozenset[str]]:
         """(generation, the signed state, the digests of its files), made once per generation."""
         number, active = self._storage.read(_snapshot)
-        if self._signed is not None and self._signed[0] == number:
-            return self._signed
+        known, key = self._signed, self._keys.signing_key("serving")
+        public = base64.b64encode(key.public).decode()
+        if known is not None and known[0] == number and known[1].public_key == public:
+            return known
         endpoints = [
             self._desired(system_caller(workspace, now_ms), deployment, clock)
             for workspace, deployment, clock in active
         ]
-        signed = sign_state(DesiredState(number, endpoints), self._keys.signing_key("serving"))
+        signed = sign_state(DesiredState(number, endpoints), key, self._keys.rotations("serving"))
         digests = frozenset(file.sha256 for endpoint in endpoints for file in endpoint.files)
         self._signed = (number, signed, digests)
         return self._signed

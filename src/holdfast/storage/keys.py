@@ -32,6 +32,7 @@ __all__ = [
     "KeySource",
     "Keyring",
     "SigningKey",
+    "is_signed",
     "open_keyring",
 ]
 
@@ -63,6 +64,18 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey(public={self.public.hex()})"
+
+
+def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the signature is the key's over the message: as `kernel.ed25519.is_signed`, in 0.1 ms."""
+    from cryptography.exceptions import InvalidSignature  # 10 MB: where it is used
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 class KeySource(Protocol):

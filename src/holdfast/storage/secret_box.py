@@ -51,6 +51,10 @@ class SecretBox:
         """The ids of the keys that open, the newest last."""
         return [key.id for key in self._keys(False)]
 
+    def refreshed_key_ids(self) -> list[str]:
+        """As `key_ids`, asked of their source again."""
+        return [key.id for key in self._keys(True)]
+
     def seal(self, secret: str | bytes, *, purpose: str, row: str) -> str:
         """The sealed text."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # 10 MB: where it is used

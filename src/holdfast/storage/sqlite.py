@@ -169,7 +169,7 @@ def _translate(error: BaseException) -> BaseException:
     if not isinstance(error, DatabaseError):
         return error
     text = str(error.orig).lower()
-    if "malformed" in text or "not a database" in text:
+    if "malformed" in text or "not a database" in text or "could not decode" in text:
         return IntegrityError(f"The database is damaged: {error.orig}.", hint="Restore it from a backup.")
     if "full" in text:
         return Unavailable(

@@ -66,8 +66,11 @@ class Cache:
             return offered
 
     def save_state(self, signed: SignedState) -> None:
-        """Keep the state for a start without the control plane."""
+        """Keep a checked state for a start without the control plane, and pin the key that it follows from."""
         _write_atomically(self._folder / "state.json", msgspec.json.encode(signed))
+        if not self._public_key and signed.public_key != self._pinned(signed.public_key):
+            # The key was rotated: from now on what the old one signs is worth nothing.
+            _write_atomically(self._folder / "public.key", signed.public_key.encode("ascii"))
 
     def load_state(self) -> DesiredState | None:
         """The kept state; None when there is none. Raises IntegrityError when it was changed on disk."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,26 +18,39 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
+    bindparam,
+    func,
     insert,
+    or_,
     select,
     update,
 )
 
 from holdfast.audit.merkle import Node, Peaks
+from holdfast.audit.proofs import Subtree
 from holdfast.audit.records import AuditEntry, LogHead
+from holdfast.audit.store.damaged import readable, words
 from holdfast.storage import Tx, metadata
 
 __all__ = [
     "Head",
     "StoredLeaf",
+    "count_nodes",
     "entries_after",
     "erase_actor",
-    "insert_leaf",
+    "insert_leaves",
+    "iterate_leaf_hashes",
     "iterate_leaves",
+    "iterate_rows",
     "list_entries",
     "load_entry",
+    "load_hashes",
     "load_head",
+    "load_leaf",
+    "load_level",
     "load_nodes",
+    "load_range",
     "log_head",
 ]
 
@@ -76,6 +89,20 @@ _head = Table(
 
 # Built once: building a statement takes SQLAlchemy longer than running it.
 _LOAD_HEAD = select(_head.c.size, _head.c.peaks)
+_LOAD_LEAF_HASH = select(_leaves.c.leaf_hash).where(_leaves.c.idx == bindparam("at_idx"))
+# As many nodes as the proofs of any real log need, by the table's key: SQLite reads a whole table for a list of pairs.
+_SLOTS = 32
+_LOAD_NODES = select(_nodes).where(
+    or_(
+        *(
+            and_(_nodes.c.level == bindparam(f"level{at}"), _nodes.c.idx == bindparam(f"idx{at}"))
+            for at in range(_SLOTS)
+        )
+    )
+)
+_LOAD_LEAF = select(_leaves).where(
+    _leaves.c.workspace_id == bindparam("at_workspace"), _leaves.c.idx == bindparam("at_idx")
+)
 _INSERT_LEAF, _INSERT_NODES, _INSERT_HEAD, _UPDATE_HEAD = (
     insert(_leaves),
     insert(_nodes),
@@ -127,26 +154,80 @@ def load_head(tx: Tx) -> Head | None:
     return Head(row.size, [peaks[at : at + 32] for at in range(0, len(peaks), 32)])
 
 
-def insert_leaf(tx: Tx, leaf: StoredLeaf, nodes: list[Node], peaks: Peaks) -> None:
-    """Write one leaf, the nodes that it completed, and the new head."""
-    tx.execute(_INSERT_LEAF, msgspec.structs.asdict(leaf))
+def insert_leaves(tx: Tx, leaves: Sequence[StoredLeaf], nodes: Sequence[Node], peaks: Peaks) -> None:
+    """Write leaves in order, the nodes that they completed, and the new head."""
+    tx.execute(_INSERT_LEAF, [msgspec.structs.asdict(leaf) for leaf in leaves])
     if nodes:
         tx.execute(
             _INSERT_NODES, [{"level": node.level, "idx": node.index, "hash": node.hash} for node in nodes]
         )
     head = {"id": 1, "size": peaks.size, "peaks": b"".join(peaks.hashes)}
-    tx.execute(_INSERT_HEAD if peaks.size == 1 else _UPDATE_HEAD, head)
+    tx.execute(_INSERT_HEAD if peaks.size == len(leaves) else _UPDATE_HEAD, head)
 
 
 def iterate_leaves(tx: Tx) -> Iterator[StoredLeaf]:
-    """All leaves in order of index."""
-    for row in tx.execute(select(_leaves).order_by(_leaves.c.idx)).yield_per(1000):
+    """All leaves in order of index, whatever their bytes are: text that is not valid UTF-8 comes with marks in it."""
+    columns = readable(tx, _leaves.c)
+    for row in tx.execute(select(*columns).order_by(_leaves.c.idx)).yield_per(1000):
         yield _leaf(row)
 
 
-def load_nodes(tx: Tx) -> dict[tuple[int, int], bytes]:
+def iterate_rows(tx: Tx) -> Iterator[Sequence[Any]]:
+    """As `iterate_leaves`, in blocks of rows (index, leaf, leaf hash, workspace, object, before, after, reason, salt)."""
+    c = _leaves.c
+    query = select(c.idx, c.leaf, c.leaf_hash, c.workspace_id, c.object, c.before, c.after, c.reason, c.salt)
+    return tx.execute(query.order_by(c.idx)).yield_per(4096).partitions()
+
+
+def iterate_leaf_hashes(tx: Tx) -> Iterator[bytes]:
+    """The stored hashes of the leaves, in order."""
+    for row in tx.execute(select(_leaves.c.leaf_hash).order_by(_leaves.c.idx)).yield_per(4096):
+        yield row.leaf_hash
+
+
+def load_level(tx: Tx, level: int) -> list[tuple[int, bytes]]:
+    """The stored inner nodes of a level as (index, hash), in order."""
+    query = select(_nodes.c.idx, _nodes.c.hash).where(_nodes.c.level == level).order_by(_nodes.c.idx)
+    return [(row.idx, row.hash) for row in tx.execute(query)]
+
+
+def count_nodes(tx: Tx) -> int:
+    """How many inner nodes are stored."""
+    return int(tx.execute(select(func.count()).select_from(_nodes)).scalar_one())
+
+
+def load_nodes(tx: Tx) -> dict[Subtree, bytes]:
     """The stored inner nodes by (level, index)."""
     return {(row.level, row.idx): _blob(row.hash) or b"" for row in tx.execute(select(_nodes))}
+
+
+def load_hashes(tx: Tx, wanted: Iterable[Subtree]) -> dict[Subtree, bytes]:
+    """The stored hashes of the named subtrees; those of level 0 are leaves. What is missing is missing in the answer."""
+    found: dict[Subtree, bytes] = {}
+    for index in (index for level, index in wanted if level == 0):
+        row = tx.execute(_LOAD_LEAF_HASH, {"at_idx": index}).one_or_none()
+        if row is not None:
+            found[0, index] = row.leaf_hash
+    nodes = [subtree for subtree in wanted if subtree[0] > 0]
+    for start in range(0, len(nodes), _SLOTS):
+        asked = nodes[start : start + _SLOTS]
+        padded = asked + [(-1, -1)] * (_SLOTS - len(asked))
+        values = {f"level{at}": subtree[0] for at, subtree in enumerate(padded)}
+        values |= {f"idx{at}": subtree[1] for at, subtree in enumerate(padded)}
+        found |= {(row.level, row.idx): row.hash for row in tx.execute(_LOAD_NODES, values)}
+    return found
+
+
+def load_range(tx: Tx, start: int, end: int) -> list[StoredLeaf]:
+    """The leaves from `start` up to, not with, `end`, in order."""
+    query = select(_leaves).where(_leaves.c.idx >= start, _leaves.c.idx < end).order_by(_leaves.c.idx)
+    return [_leaf(row) for row in tx.execute(query)]
+
+
+def load_leaf(tx: Tx, workspace: str, index: int) -> StoredLeaf | None:
+    """One stored leaf of a workspace."""
+    row = tx.execute(_LOAD_LEAF, {"at_workspace": workspace, "at_idx": index}).one_or_none()
+    return None if row is None else _leaf(row)
 
 
 def list_entries(
@@ -174,9 +255,8 @@ def entries_after(tx: Tx, index: int, limit: int) -> list[AuditEntry]:
 
 def load_entry(tx: Tx, workspace: str, index: int) -> AuditEntry | None:
     """One entry of a workspace."""
-    query = select(_leaves).where(_leaves.c.workspace_id == workspace, _leaves.c.idx == index)
-    row = tx.execute(query).one_or_none()
-    return None if row is None else _entry(_leaf(row))
+    stored = load_leaf(tx, workspace, index)
+    return None if stored is None else _entry(stored)
 
 
 def log_head(tx: Tx) -> LogHead:
@@ -190,12 +270,12 @@ def log_head(tx: Tx) -> LogHead:
 def _leaf(row: Row[Any]) -> StoredLeaf:
     return StoredLeaf(
         row.idx,
-        row.workspace_id,
+        words(row.workspace_id) or "",
         _blob(row.leaf) or b"",
         _blob(row.leaf_hash) or b"",
-        row.object,
-        row.actor_name,
-        row.reason,
+        words(row.object) or "",
+        words(row.actor_name) or "",
+        words(row.reason),
         _blob(row.salt),
         _blob(row.before),
         _blob(row.after),
@@ -210,7 +290,7 @@ def _blob(value: object) -> bytes | None:
 def _entry(stored: StoredLeaf) -> AuditEntry:
     try:
         signed = msgspec.json.decode(stored.leaf, type=_Signed)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         signed = _Signed(object=stored.object)
     return AuditEntry(
         index=stored.idx,
