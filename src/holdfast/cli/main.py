@@ -37,6 +37,7 @@ __all__ = ["cli", "main"]
         "inbox": "holdfast.cli.inbox",
         "audit": "holdfast.cli.audit",
         "search": "holdfast.cli.search",
+        "objects": "holdfast.cli.objects",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
