@@ -6,17 +6,8 @@ import json
 import os
 from pathlib import Path
 
-import pytest
-
 from holdfast.client import Client
 from tests.cli.conftest import Holdfast
-
-
-@pytest.fixture
-def data(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of the session's server."""
-    (found,) = tmp_path_factory.getbasetemp().glob("server[0-9]*/data")
-    return found
 
 
 def test_upkeep_beside_a_running_server(
