@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "serving", "replicas", "audit")
+NAMES = ("startup", "serving", "replicas", "audit", "objects")
 
 
 def main(names: list[str]) -> int:

@@ -45,6 +45,7 @@ __all__ = ["cli", "main"]
         "workspace": "holdfast.cli.workspace",
         "sso": "holdfast.cli.sso",
         "keys": "holdfast.cli.keys",
+        "objects": "holdfast.cli.objects",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

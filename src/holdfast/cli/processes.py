@@ -17,10 +17,12 @@ __all__ = [
     "data_option",
     "database_option",
     "keys_option",
+    "objects_option",
     "require_extra",
     "require_server",
     "serve",
     "server",
+    "start_process",
     "worker",
 ]
 
@@ -59,6 +61,11 @@ _allow_host = click.option(
     multiple=True,
     help="A host name, beside loopback's, by which clients reach this server; *.DOMAIN is any below it; repeatable.",
 )
+objects_option = click.option(
+    "--objects", metavar="URL", envvar="HOLDFAST_OBJECTS", default="",
+    help="Object store: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix (or "
+    "HOLDFAST_OBJECTS; default: the folder 'objects' of the data folder). Credentials come from the environment.",
+)  # fmt: skip
 
 
 @click.command()
@@ -67,6 +74,7 @@ _allow_host = click.option(
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen on."
 )
 @data_option
+@objects_option
 @keys_option
 @_allow_egress
 @database_option
@@ -82,6 +90,7 @@ def server(
     host: str,
     port: int,
     data: str,
+    objects: str,
     keys: str | None,
     allow_egress: tuple[str, ...],
     database: str | None,
@@ -94,25 +103,31 @@ def server(
 ) -> None:
     """Start holdfast: web pages, API, worker and inference server."""
     arguments = ["server", "--host", host, "--port", str(port), "--data", data, "--log-level", log_level]
-    arguments += _shared(keys, allow_egress)
+    arguments += _shared(objects, keys, allow_egress)
     arguments += ["--no-worker"] * no_worker + ["--no-inference"] * no_inference
     arguments += _each("--allow-host", allow_hosts) + _each("--trusted-proxy", trusted_proxies)
     arguments += ["--request-limit", str(request_limit)]
-    _start(arguments, database)
+    start_process(arguments, database)
 
 
 @click.command()
 @data_option
+@objects_option
 @keys_option
 @_allow_egress
 @database_option
 @_log_level
 def worker(
-    data: str, keys: str | None, allow_egress: tuple[str, ...], database: str | None, log_level: str
+    data: str,
+    objects: str,
+    keys: str | None,
+    allow_egress: tuple[str, ...],
+    database: str | None,
+    log_level: str,
 ) -> None:
     """Start a background worker on a server's data folder, or beside others on its database."""
-    arguments = ["worker", "--data", data, "--log-level", log_level, *_shared(keys, allow_egress)]
-    _start(arguments, database)
+    arguments = ["worker", "--data", data, "--log-level", log_level, *_shared(objects, keys, allow_egress)]
+    start_process(arguments, database)
 
 
 @click.command()
@@ -150,7 +165,7 @@ def serve(
     arguments += [] if token_file is None else ["--token-file", token_file]
     arguments += [] if own_url is None else ["--url", own_url]
     arguments += _each("--allow-host", allow_hosts)
-    _start([*arguments, "--log-level", log_level])
+    start_process([*arguments, "--log-level", log_level])
 
 
 def require_extra(names: Sequence[str], extra: str, command: str) -> None:
@@ -168,9 +183,9 @@ def require_server(command: str) -> None:
     require_extra(_NEEDED, "server", command)
 
 
-def _shared(keys: str | None, allow_egress: Sequence[str]) -> list[str]:
+def _shared(objects: str, keys: str | None, allow_egress: Sequence[str]) -> list[str]:
     """The options that the server and the worker have in common."""
-    given = [] if keys is None else ["--keys", keys]
+    given = ["--objects", objects, *([] if keys is None else ["--keys", keys])]
     return given + _each("--allow-egress", allow_egress)
 
 
@@ -178,7 +193,7 @@ def _each(option: str, values: Sequence[str]) -> list[str]:
     return [part for value in values for part in (option, value)]
 
 
-def _start(arguments: list[str], database: str | None = None) -> None:
+def start_process(arguments: list[str], database: str | None = None) -> None:
     """Become the process (on Windows: run it and pass its exit code on)."""
     if database:
         os.environ[DATABASE_VARIABLE] = database

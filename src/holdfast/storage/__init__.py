@@ -8,7 +8,7 @@ Not here: what the rows mean (each room's `store`).
 from holdfast.storage import leases, trees
 from holdfast.storage.engine import Storage, Tx
 from holdfast.storage.locks import lock
-from holdfast.storage.objects import Blob, Objects
+from holdfast.storage.objects import Blob, GcRoots, Objects, open_backend
 from holdfast.storage.scope import ALL_WORKSPACES
 from holdfast.storage.tables import BigId, metadata
 
@@ -16,11 +16,13 @@ __all__ = [
     "ALL_WORKSPACES",
     "BigId",
     "Blob",
+    "GcRoots",
     "Objects",
     "Storage",
     "Tx",
     "leases",
     "lock",
     "metadata",
+    "open_backend",
     "trees",
 ]
