@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "serving", "replicas")
+NAMES = ("startup", "serving", "replicas", "objects")
 
 
 def main(names: list[str]) -> int:

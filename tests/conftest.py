@@ -23,7 +23,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from holdfast.kernel.clock import ManualClock
 from holdfast.kernel.principal import Caller, Principal
-from holdfast.storage import Objects, Storage
+from holdfast.storage import Objects, Storage, open_backend
 from holdfast.testing.postgres import PostgresServer, find_programs
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def storage(database: Path | str) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def objects(tmp_path: Path) -> Objects:
-    return Objects(tmp_path / "objects")
+def objects(tmp_path: Path, storage: Storage) -> Objects:
+    return Objects(storage, open_backend(tmp_path / "objects"))
 
 
 @pytest.fixture

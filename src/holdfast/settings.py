@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 5000
     worker: bool = True
     inference: bool = True
+    objects_url: str = ""
+    """Where the objects are; empty for a folder of the data folder."""
     keys_folder: Path | None = None
     keys_command: str = ""
     allow_egress: tuple[str, ...] = ()
@@ -42,9 +44,9 @@ class Settings(msgspec.Struct, frozen=True):
         return self.database_url or self.data / "holdfast.db"
 
     @property
-    def objects(self) -> Path:
-        """The folder of the content-addressed objects."""
-        return self.data / "objects"
+    def objects(self) -> str:
+        """The folder or bucket of the content-addressed objects."""
+        return self.objects_url or str(self.data / "objects")
 
     @property
     def keys(self) -> Path:

@@ -17,7 +17,7 @@ import pytest
 from holdfast.kernel.principal import Caller
 from holdfast.registry.service import Registry
 from holdfast.settings import DATABASE_VARIABLE
-from holdfast.storage import Objects, Storage
+from holdfast.storage import Objects, Storage, open_backend
 from holdfast.testing.postgres import PostgresServer
 from holdfast.tracking.models import LoggedModels
 from tests.app.conftest import Server
@@ -47,7 +47,8 @@ def replicas(
 
 
 def register_versions(address: str, tmp_path: Path, caller: Caller) -> None:
-    storage, objects = Storage(address), Objects(tmp_path / "objects")
+    storage = Storage(address)
+    objects = Objects(storage, open_backend(tmp_path / "objects"))
     models = LoggedModels(storage, objects)
     registry = Registry(storage, objects, models)
     for number in range(VERSIONS):

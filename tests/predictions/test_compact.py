@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -96,13 +97,19 @@ def test_what_is_compacted_is_marked_with_its_event_days(
 
 
 def test_killed_between_delta_and_marking_the_next_pass_only_marks(
-    predictions: Predictions, endpoint_id: str, ship: Ship, make_batch: MakeBatch, compact: Any
+    predictions: Predictions,
+    endpoint_id: str,
+    ship: Ship,
+    make_batch: MakeBatch,
+    compact: Any,
+    tmp_path: Path,
 ) -> None:
     name = ship(endpoint_id, 1, [make_batch(["a"], event_time=DAY)])
     segment = predictions.storage.read(lambda tx: store.find_segment(tx, "default", name))
     assert segment is not None
-    tables = [str(path) for path in predictions.tables(endpoint_id)]
-    run_child(CompactRequest(*tables, [str(predictions.objects.path(segment.sha256))], [], []), lambda: None)
+    predictions.objects.copy_to(segment.sha256, tmp_path / "segment")
+    request = CompactRequest(*predictions.tables(endpoint_id), [str(tmp_path / "segment")], [], [])
+    run_child(request, lambda: None)
     ship(endpoint_id, 2, [make_batch(["b"], event_time=DAY)])
     compact()
     assert sorted(everything(predictions, endpoint_id)["key"]) == ["a", "b"]

@@ -29,10 +29,11 @@ from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.predictions.compact import compact_endpoint
 from holdfast.predictions.service import Predictions
-from holdfast.storage import Objects, Storage
+from holdfast.storage import Objects, Storage, open_backend
 class Impatient(SystemClock):
     def now_ms(self): return super().now_ms() + int(sys.argv[4])
-predictions = Predictions(Storage(sys.argv[1]), Objects(Path(sys.argv[2])))
+storage = Storage(sys.argv[1])
+predictions = Predictions(storage, Objects(storage, open_backend(sys.argv[2])))
 print("ready", flush=True)
 while True:
     try:
@@ -56,7 +57,7 @@ def test_killed_compaction_neither_loses_nor_repeats(
         # Each worker's clock is past the leases of those before: it takes over while their children may still run.
         arguments = [
             predictions.storage.address,
-            str(predictions.objects.root),
+            predictions.objects.url,
             endpoint_id,
             str(round_ * 60_000),
         ]

@@ -1,44 +1,29 @@
-"""Objects: named by their content, whole or not there at all."""
+"""Objects in a local folder: what the contract of all stores leaves to each."""
 
 from __future__ import annotations
 
+import os
+import random
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from holdfast.kernel.errors import IntegrityError, InvalidInput, NotFound, PayloadTooLarge
+from holdfast.kernel.clock import ManualClock
+from holdfast.kernel.errors import IntegrityError, Unavailable
 from holdfast.kernel.hashing import sha256_hex
-from holdfast.storage import Blob, Objects
+from holdfast.storage import Objects, Storage, open_backend
+from holdfast.storage.objects import Damage
 
 
 def stored(objects: Objects) -> list[Path]:
-    return [path for path in objects.root.rglob("*") if path.is_file()]
+    return [path for path in Path(objects.url).rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("data", [b"", b"a", b"holdfast" * 300_000])
-def test_what_is_put_comes_back(objects: Objects, data: bytes) -> None:
-    blob = objects.put(data)
-    assert blob == Blob(sha256_hex(data), len(data))
-    assert objects.exists(blob.sha256)
-    assert objects.get(blob.sha256) == data
-    with objects.open(blob.sha256) as file:
-        assert file.read() == data
-
-
-def test_the_same_bytes_are_kept_once(objects: Objects, tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"same")
-    puts = [
-        objects.put(b"same"),
-        objects.put_stream(iter([b"sa", b"", b"me"])),
-        objects.put_file(tmp_path / "file"),
-    ]
-    assert len(set(map(str, puts))) == 1
-    assert stored(objects) == [objects.path(puts[0].sha256)]
+def held() -> None:
+    """The lease is held."""
 
 
 def test_many_threads_put_the_same_and_other_bytes_at_once(objects: Objects) -> None:
@@ -48,69 +33,108 @@ def test_many_threads_put_the_same_and_other_bytes_at_once(objects: Objects) -> 
     assert len(stored(objects)) == 7
 
 
-def test_an_object_survives_the_process_that_put_it(objects: Objects) -> None:
-    program = "import os, sys; from pathlib import Path; from holdfast.storage import Objects; " \
-        "print(Objects(Path(sys.argv[1])).put(b'kept').sha256, flush=True); os.kill(os.getpid(), 9)"  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", program, str(objects.root)], capture_output=True, text=True)
+def test_many_threads_put_batches_that_overlap(objects: Objects) -> None:
+    shared = [os.urandom(30_000) for _ in range(20)]
+
+    def put(number: int) -> None:
+        objects.put_batch([*random.Random(number).sample(shared, 10), b"%d" % number])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, range(16)))
+    assert all(objects.get(sha256_hex(b"%d" % number)) for number in range(16))
+    assert set(objects.verify([])) == {None}
+
+
+def test_an_object_survives_the_process_that_put_it(objects: Objects, storage: Storage) -> None:
+    program = "import os, sys; from pathlib import Path; from holdfast.storage import Objects, Storage, open_backend; " \
+        "objects = Objects(Storage(Path(sys.argv[1])), open_backend(sys.argv[2])); " \
+        "print(objects.put(b'kept').sha256, flush=True); os.kill(os.getpid(), 9)"  # fmt: skip
+    command = [sys.executable, "-c", program, str(storage.path), objects.url]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert objects.get(done.stdout.strip()) == b"kept"
 
 
-@pytest.mark.parametrize("damage", [b"bettar", b"", b"better and longer"])
+@pytest.mark.parametrize("damage", [b"bettar", b"", b"bet"])
 def test_damaged_bytes_are_an_integrity_error(objects: Objects, damage: bytes) -> None:
     blob = objects.put(b"better")
-    objects.path(blob.sha256).write_bytes(damage)
+    stored(objects)[0].write_bytes(damage)
     with pytest.raises(IntegrityError, match=blob.sha256):
         objects.get(blob.sha256)
 
 
 def test_bytes_cut_short_are_healed_by_the_next_put(objects: Objects) -> None:
     blob = objects.put(b"better")
-    objects.path(blob.sha256).write_bytes(b"bet")
+    stored(objects)[0].write_bytes(b"bet")
     objects.put(b"better")
     assert objects.get(blob.sha256) == b"better"
+    assert len(stored(objects)) == 1
 
 
-def test_a_stream_over_its_limit_leaves_nothing(objects: Objects) -> None:
-    assert objects.put_stream(iter([b"12345", b"67890"]), most=10).size == 10
-    before = stored(objects)
-    with pytest.raises(PayloadTooLarge, match="10 bytes"):
-        objects.put_stream(iter([b"12345", b"67890", b"x"]), most=10)
-    assert stored(objects) == before
+def test_every_flipped_byte_of_packed_objects_is_named(objects: Objects, clock: ManualClock) -> None:
+    files = [os.urandom(40_000), b"text " * 9_000, os.urandom(100)]
+    blobs = {blob.sha256 for blob in objects.put_batch(files)}
+    (pack,) = stored(objects)
+    whole, chance = pack.read_bytes(), random.Random(5)
+    for position in [0, len(whole) - 1, *(chance.randrange(len(whole)) for _ in range(40))]:
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << chance.randrange(8)
+        pack.write_bytes(damaged)
+        named = [found for found in objects.verify([]) if found is not None]
+        assert Damage in {type(found) for found in named}, position
+        assert {found.name for found in named} <= blobs | {f"pack {pack.name}"}
+    pack.write_bytes(whole)
+    assert set(objects.verify([])) == {None}
 
 
-def test_a_stream_that_breaks_leaves_nothing(objects: Objects) -> None:
-    def broken() -> Iterator[bytes]:
-        yield b"half"
-        raise InvalidInput("The upload ended before its stated length.")
-
-    with pytest.raises(InvalidInput, match="ended"):
-        objects.put_stream(broken())
-    assert stored(objects) == []
-
-
-@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", "A" * 64, "a" * 63, "g" * 64])
-def test_only_digests_are_names(objects: Objects, name: str) -> None:
-    with pytest.raises(InvalidInput, match="SHA-256"):
-        objects.get(name)
+def test_reads_of_a_damaged_chunk_give_no_byte_of_it(objects: Objects) -> None:
+    (blob,) = objects.put_batch([os.urandom(900_000)])
+    (pack,) = stored(objects)
+    data = bytearray(pack.read_bytes())
+    data[450_000] ^= 1
+    pack.write_bytes(data)
+    whole = objects.open_range(blob.sha256, 0, 10_000)
+    assert len(whole) == 10_000
+    with pytest.raises(IntegrityError, match="chunk"):
+        objects.open_range(blob.sha256, 449_000, 2000)
 
 
-def test_an_unknown_object_is_not_found(objects: Objects) -> None:
-    assert not objects.exists("0" * 64)
-    for read in (objects.get, objects.open):
-        with pytest.raises(NotFound, match="0" * 64):
-            read("0" * 64)
+def test_a_store_that_can_not_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Unavailable, match="can't be written"):
+        open_backend(tmp_path / "file" / "below")
 
 
-def test_a_deleted_object_is_gone(objects: Objects) -> None:
-    blob = objects.put(b"gone")
-    objects.delete(blob.sha256)
-    objects.delete(blob.sha256)
-    assert not objects.exists(blob.sha256)
+def test_objects_of_the_old_layout_are_taken_over(tmp_path: Path, storage: Storage) -> None:
+    data = [b"old one", b"old two", b""]
+    for part in data:
+        digest = sha256_hex(part)
+        path = tmp_path / "objects" / "sha256" / digest[:2] / digest[2:4] / digest
+        path.parent.mkdir(parents=True)
+        path.write_bytes(part)
+    (tmp_path / "objects" / "incoming").mkdir()
+    objects = Objects(storage, open_backend(tmp_path / "objects"))
+    assert objects.adopt() == 3
+    assert sorted(objects.get(sha256_hex(part)) for part in data) == sorted(data)
+    assert (objects.adopt(), sorted(path.name for path in (tmp_path / "objects").iterdir())) == (
+        0,
+        ["loose", "packs"],
+    )
+    assert objects.put(b"old one").size == 7
+    assert len(stored(objects)) == 3
 
 
-def test_cleaning_takes_old_leftovers_of_killed_writers_alone(objects: Objects) -> None:
-    blob = objects.put(b"kept")
-    (objects.root / "incoming" / "leftover").write_bytes(b"half")
-    assert objects.clean(3600, time.time()) == 0
-    assert objects.clean(3600, time.time() + 7200) == 1
-    assert stored(objects) == [objects.path(blob.sha256)]
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_take_over_that_was_killed_goes_on(tmp_path: Path, storage: Storage, moved: int) -> None:
+    digests = sorted(sha256_hex(part) for part in (b"one", b"two"))
+    objects = Objects(storage, open_backend(tmp_path / "objects"))
+    root = tmp_path / "objects" / "sha256"
+    for part in (b"one", b"two"):
+        digest = sha256_hex(part)
+        (root / digest[:2] / digest[2:4]).mkdir(parents=True)
+        (root / digest[:2] / digest[2:4] / digest).write_bytes(part)
+    assert objects.adopt() == 2
+    for digest in digests[moved:]:  # as if the process had died between the rows and these renames
+        (root / digest[:2] / digest[2:4]).mkdir(parents=True)
+        (tmp_path / "objects" / "loose" / digest).rename(root / digest[:2] / digest[2:4] / digest)
+    assert objects.adopt() == 2 - moved
+    assert {objects.get(digest) for digest in digests} == {b"one", b"two"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,13 +134,13 @@ def test_tricks_in_paths_are_refused_without_effect(
     http: Any, run: str, composition: Composition, path: str
 ) -> None:
     model = http.post(f"{API}/logged-models", json={"name": "m", "run_id": run}).json()["model_id"]
-    before = sorted(composition.objects.root.rglob("*"))
+    before = sorted(Path(composition.objects.url).rglob("*"))
     for base in (f"{API}/runs/{run}/artifacts", f"{API}/logged-models/{model}/files"):
         for method in ("PUT", "GET", "DELETE"):
             answer = http.request(method, f"{base}/{path}", content=b"evil" if method == "PUT" else None)
             assert 400 <= answer.status_code < 500, (method, path, answer.text)
         assert http.get(base).json()["items"] == []
-    assert sorted(composition.objects.root.rglob("*")) == before
+    assert sorted(Path(composition.objects.url).rglob("*")) == before
     assert not (composition.settings.data.parent / "evil").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -416,4 +417,4 @@ def test_an_artifact_of_an_unknown_run_is_not_stored(
 ) -> None:
     with pytest.raises(NotFound):
         tracking.put_artifact(caller, "nothing", "a", iter([b"x"]))
-    assert [path for path in objects.root.rglob("*") if path.is_file()] == []
+    assert [path for path in Path(objects.url).rglob("*") if path.is_file()] == []

@@ -32,10 +32,10 @@ def test_versions(http: Any) -> None:
 
 def test_ready_while_the_stores_can_be_reached(http: Any, composition: Composition) -> None:
     assert http.get("/ready").json() == {"database": "ok", "objects": "ok"}
-    shutil.rmtree(composition.objects.root)
+    shutil.rmtree(composition.objects.url)
     answer = http.get("/ready")
     assert answer.status_code == 503
-    assert str(composition.objects.root) in answer.json()["error"]["message"]
+    assert str(composition.objects.url) in answer.json()["error"]["message"]
 
 
 def test_not_ready_when_the_database_is_closed(http: Any, composition: Composition) -> None:

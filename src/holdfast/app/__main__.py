@@ -1,4 +1,4 @@
-"""`python -m holdfast.app server|worker|inference`: one process of holdfast."""
+"""`python -m holdfast.app server|worker|inference|fold|objects`: one process of holdfast."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         allow_hosts=tuple(getattr(options, "allow_host", None) or ()),
         trusted_proxies=tuple(getattr(options, "trusted_proxy", None) or ()),
         request_limit=getattr(options, "request_limit", 1000),
+        objects_url=getattr(options, "objects", ""),
     )
 
 
@@ -82,9 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     doctor = processes.add_parser("doctor", help="look for what is wrong")
     doctor.add_argument("--data", type=Path, default=Path("holdfast-data"))
     doctor.add_argument("--keys", type=Path)
-    for process in (server, worker, fold, doctor):
+    objects = processes.add_parser("objects", help="upkeep of the object store")
+    objects.add_argument("verb", choices=("show", "verify", "pack", "gc"))
+    objects.add_argument("--data", type=Path, default=Path("holdfast-data"))
+    objects.add_argument("--json", action="store_true")
+    for process in (server, worker, fold, doctor, objects):
         process.add_argument("--database", metavar="URL", help=f"or {DATABASE_VARIABLE} in the environment")
-    for process in (server, worker, inference, fold, doctor):
+        process.add_argument("--objects", default=os.environ.get("HOLDFAST_OBJECTS", ""))
+    for process in (server, worker, inference, fold, doctor, objects):
         process.add_argument("--log-level", choices=LEVELS, default="warning")
     return parser
 

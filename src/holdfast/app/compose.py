@@ -174,8 +174,7 @@ def _operations(c: Composition, declared: list[Route]) -> list[Route]:
             )
         except SQLAlchemyError as error:
             raise Unavailable(f"The database can't be read: {error}.") from error
-        if not c.objects.root.is_dir():
-            raise Unavailable(f"The object folder {c.objects.root} is missing.")
+        c.objects.check()
         return {"database": "ok", "objects": "ok"}
 
     def mlflow_version(_call: Call) -> Raw:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from holdfast.app.renewal import LEASE_MS, Renewal
 from holdfast.app.services import Services
+from holdfast.chunks import TreeFile
 from holdfast.identity.service import system_caller
 from holdfast.registry.prepare import prepare_version
 from holdfast.registry.records import Preparation
@@ -38,8 +39,8 @@ def _prepare(services: Services, workspace: str, name: str, version: int) -> Non
     files = services.registry.list_files(caller, name, version).items
     with tempfile.TemporaryDirectory(prefix=PREPARE_FOLDER) as folder:
         prepared = prepare_version(
-            {file.path: services.objects.path(file.sha256) for file in files},
-            Path(folder),
+            _fetched(services, files, Path(folder) / "stored"),
+            Path(folder) / "work",
             services.executor,
             services.data / "environments",
         )
@@ -53,6 +54,17 @@ def _prepare(services: Services, workspace: str, name: str, version: int) -> Non
         )
     caller = system_caller(workspace, services.clock.now_ms())
     services.registry.record_preparation(caller, name, version, outcome)
+
+
+def _fetched(services: Services, files: Sequence[TreeFile], folder: Path) -> dict[str, Path]:
+    """Local copies of the files, by their paths in the tree."""
+    folder.mkdir()
+    (folder.parent / "work").mkdir()
+    for file in files:
+        target = folder / file.sha256
+        if not target.exists():
+            services.objects.copy_to(file.sha256, target)
+    return {file.path: folder / file.sha256 for file in files}
 
 
 def _stored(services: Services, files: Mapping[str, Path]) -> dict[str, tuple[str, int]]:

@@ -80,6 +80,7 @@ def _no_administrator(settings: Settings) -> Conflict:
 
 def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
     composition = Composition(settings)
+    composition.objects.adopt()
     # The inference server never opens the database: it speaks HTTP to this one.
     children = Children(_commands(settings, log_level), hidden={"inference": [DATABASE_VARIABLE]})
 
@@ -155,6 +156,7 @@ def _commands(settings: Settings, log_level: str) -> dict[str, list[str]]:
     commands: dict[str, list[str]] = {}
     if settings.worker:
         commands["worker"] = ["worker", "--data", str(settings.data), "--keys", str(settings.keys)]
+        commands["worker"] += ["--objects", settings.objects]
         for entry in settings.allow_egress:
             commands["worker"] += ["--allow-egress", entry]
     if settings.inference:

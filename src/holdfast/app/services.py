@@ -26,11 +26,12 @@ from holdfast.identity.workspaces import Workspaces
 from holdfast.jobs.local import LocalExecutor
 from holdfast.kernel.clock import SystemClock
 from holdfast.monitoring.service import Monitor
+from holdfast.predictions.roots import PredictionRoots
 from holdfast.predictions.service import Predictions
 from holdfast.registry.service import Registry
 from holdfast.serving.service import Serving, restate
 from holdfast.settings import Settings
-from holdfast.storage import Objects, Storage
+from holdfast.storage import GcRoots, Objects, Storage, open_backend, trees
 from holdfast.storage.keys import open_keyring
 from holdfast.storage.migrate import require_current
 from holdfast.tracking.models import LoggedModels
@@ -49,7 +50,7 @@ class Services:
         self.clock = SystemClock()
         self.closing = threading.Event()
         self.storage = Storage(settings.database)
-        self.objects = Objects(settings.objects)
+        self.objects = Objects(self.storage, open_backend(settings.objects), self.clock)
         self.keys = open_keyring(settings.keys, settings.keys_command)
         self.egress = Egress(settings.allow_egress)
         # Open mode is a single user's server on loopback, where a machine without bubblewrap may still work.
@@ -68,6 +69,7 @@ class Services:
         self.predictions = Predictions(self.storage, self.objects)
         self.serving = Serving(self.storage, self.objects, self.registry, self.keys, self.closing)
         self.monitor = Monitor(self.storage, self.objects, self.predictions, self.clock)
+        self.gc_roots: list[GcRoots] = [trees.TreeRoots(), PredictionRoots()]
         self.resolver = RoomObjects(
             self.audit, self.tracking, self.models, self.registry, self.predictions, self.monitor
         )

@@ -20,9 +20,10 @@ from holdfast.app.children import end_with_parent
 from holdfast.app.prepare import PREPARE_FOLDER, prepare_pending
 from holdfast.app.renewal import BEAT_S, LEASE_MS, WORKERS, Renewal
 from holdfast.app.services import Services, open_services
+from holdfast.app.upkeep import collect_garbage, pack_objects
 from holdfast.kernel.errors import HoldfastError, Unavailable
 from holdfast.kernel.ids import new_id
-from holdfast.predictions.compact import compact_pending
+from holdfast.predictions.compact import COMPACT_FOLDER, compact_pending
 from holdfast.storage import leases
 from holdfast.web.logs import configure_logs
 
@@ -32,6 +33,7 @@ _log = logging.getLogger("holdfast.worker")
 _TICK_S = 0.25
 _SLOWEST_RETRY_S = 60.0
 _CLEAN_EVERY_S = 3600.0
+_PACK_EVERY_S = 60.0
 _LEFTOVER_S = 86_400.0
 
 
@@ -52,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
         _Task("fold", lambda: _fold(services, owner)),
         _Task("follow", lambda: _follow(services, stop)),
         _Task("deliver", lambda: _deliver(services, stop)),
+        _Task("pack", lambda: pack_objects(services, owner, stop), every_s=_PACK_EVERY_S),
+        _Task("collect", lambda: collect_garbage(services, owner, stop), every_s=_CLEAN_EVERY_S),
         _Task("clean", lambda: _clean(services), every_s=_CLEAN_EVERY_S),
     ]
     threads = [
@@ -71,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
 class _Task:
     """One kind of work, again and again; a failure is logged and tried again, later each time."""
 
-    def __init__(self, name: str, work: Callable[[], None], every_s: float = _TICK_S) -> None:
+    def __init__(self, name: str, work: Callable[[], object], every_s: float = _TICK_S) -> None:
         self.name = name
         self._work = work
         self._every_s = every_s
@@ -132,6 +136,7 @@ def _fold(services: Services, owner: str) -> None:
 def _fold_in_child(services: Services) -> None:
     """In a child of its own, because Polars and Delta take 120 MB that are given back with it."""
     command = [sys.executable, "-m", "holdfast.app", "fold", "--data", str(services.data)]
+    command += ["--objects", services.settings.objects]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise HoldfastError(f"Folding the monitoring buckets failed: {done.stderr.strip()[-2000:]}.")
@@ -150,11 +155,12 @@ def _deliver(services: Services, stop: threading.Event) -> None:
 
 
 def _clean(services: Services) -> None:
-    """Remove what processes left behind when they were killed: half-written objects, folders of preparations."""
+    """Remove what processes left behind when they were killed: rows of workers, folders of preparations and
+    compactions."""
     leases.forget(services.storage, WORKERS, services.clock.now_ms() - int(_LEFTOVER_S * 1000))
     services.courier.forget_old()
-    services.objects.clean(older_than_s=_LEFTOVER_S, now_s=time.time())
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREPARE_FOLDER}*"):
+    temporary = Path(tempfile.gettempdir())
+    for folder in (*temporary.glob(f"{PREPARE_FOLDER}*"), *temporary.glob(f"{COMPACT_FOLDER}*")):
         found = folder.lstat()
         if found.st_uid == os.getuid() and found.st_mtime < time.time() - _LEFTOVER_S:
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@ import click
 
 from holdfast.cli.options import json_option
 from holdfast.cli.output import print_json
-from holdfast.cli.processes import data_option, database_option, keys_option, require_server
+from holdfast.cli.processes import data_option, database_option, keys_option, objects_option, require_server
 from holdfast.kernel.errors import HoldfastError
 from holdfast.settings import DATABASE_VARIABLE
 
@@ -31,15 +31,22 @@ _COLOURS = {"ok": "green", "attention": "yellow", "bad": "red"}
 @data_option
 @keys_option
 @database_option
+@objects_option
 @json_option
 def doctor(
-    server: str | None, token: str | None, data: str, keys: str | None, database: str | None, as_json: bool
+    server: str | None,
+    token: str | None,
+    data: str,
+    keys: str | None,
+    database: str | None,
+    objects: str,
+    as_json: bool,
 ) -> None:
     """Look for what is wrong with a deployment and say what to do; exit code 1 when something is bad.
 
     Looks at the data folder and database itself, whether the server runs or not; with --server, asks a server.
     """
-    report = _ask(server, token) if server else _look(data, keys, database)
+    report = _ask(server, token) if server else _look(data, keys, database, objects)
     if as_json:
         print_json(report)
     else:
@@ -54,13 +61,13 @@ def _ask(server: str, token: str | None) -> DoctorReport:
         return client.doctor()
 
 
-def _look(data: str, keys: str | None, database: str | None) -> DoctorReport:
+def _look(data: str, keys: str | None, database: str | None, objects: str) -> DoctorReport:
     import msgspec
 
     from holdfast.client.records import DoctorReport
 
     require_server("holdfast doctor")
-    command = [sys.executable, "-m", "holdfast.app", "doctor", "--data", data]
+    command = [sys.executable, "-m", "holdfast.app", "doctor", "--data", data, "--objects", objects]
     command += [] if keys is None else ["--keys", keys]
     environment = dict(os.environ) | ({DATABASE_VARIABLE: database} if database else {})
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)

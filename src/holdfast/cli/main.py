@@ -36,6 +36,7 @@ __all__ = ["cli", "main"]
         "comment": "holdfast.cli.comment",
         "inbox": "holdfast.cli.inbox",
         "audit": "holdfast.cli.audit",
+        "objects": "holdfast.cli.objects",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

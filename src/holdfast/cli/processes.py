@@ -17,10 +17,12 @@ __all__ = [
     "data_option",
     "database_option",
     "keys_option",
+    "objects_option",
     "require_extra",
     "require_server",
     "serve",
     "server",
+    "start_process",
     "worker",
 ]
 
@@ -52,6 +54,11 @@ database_option = click.option(
 data_option = click.option(
     "--data", metavar="DIR", default="holdfast-data", show_default=True, help="Data folder."
 )
+objects_option = click.option(
+    "--objects", metavar="URL", envvar="HOLDFAST_OBJECTS", default="",
+    help="Object store: a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix (or "
+    "HOLDFAST_OBJECTS; default: the folder 'objects' of the data folder). Credentials come from the environment.",
+)  # fmt: skip
 
 
 @click.command()
@@ -60,6 +67,7 @@ data_option = click.option(
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen on."
 )
 @data_option
+@objects_option
 @keys_option
 @_allow_egress
 @database_option
@@ -70,6 +78,7 @@ def server(
     host: str,
     port: int,
     data: str,
+    objects: str,
     keys: str | None,
     allow_egress: tuple[str, ...],
     database: str | None,
@@ -79,23 +88,29 @@ def server(
 ) -> None:
     """Start holdfast: web pages, API, worker and inference server."""
     arguments = ["server", "--host", host, "--port", str(port), "--data", data, "--log-level", log_level]
-    arguments += _shared(keys, allow_egress)
+    arguments += _shared(objects, keys, allow_egress)
     arguments += ["--no-worker"] * no_worker + ["--no-inference"] * no_inference
-    _start(arguments, database)
+    start_process(arguments, database)
 
 
 @click.command()
 @data_option
+@objects_option
 @keys_option
 @_allow_egress
 @database_option
 @_log_level
 def worker(
-    data: str, keys: str | None, allow_egress: tuple[str, ...], database: str | None, log_level: str
+    data: str,
+    objects: str,
+    keys: str | None,
+    allow_egress: tuple[str, ...],
+    database: str | None,
+    log_level: str,
 ) -> None:
     """Start a background worker on a server's data folder, or beside others on its database."""
-    arguments = ["worker", "--data", data, "--log-level", log_level, *_shared(keys, allow_egress)]
-    _start(arguments, database)
+    arguments = ["worker", "--data", data, "--log-level", log_level, *_shared(objects, keys, allow_egress)]
+    start_process(arguments, database)
 
 
 @click.command()
@@ -111,7 +126,7 @@ def worker(
 def serve(host: str, port: int, url: str, data: str, log_level: str) -> None:
     """Start an inference server for a control plane."""
     arguments = ["inference", "--host", host, "--port", str(port), "--server", url, "--data", data]
-    _start([*arguments, "--log-level", log_level])
+    start_process([*arguments, "--log-level", log_level])
 
 
 def require_extra(names: Sequence[str], extra: str, command: str) -> None:
@@ -129,13 +144,13 @@ def require_server(command: str) -> None:
     require_extra(_NEEDED, "server", command)
 
 
-def _shared(keys: str | None, allow_egress: Sequence[str]) -> list[str]:
+def _shared(objects: str, keys: str | None, allow_egress: Sequence[str]) -> list[str]:
     """The options that the server and the worker have in common."""
-    given = [] if keys is None else ["--keys", keys]
+    given = ["--objects", objects, *([] if keys is None else ["--keys", keys])]
     return given + [part for entry in allow_egress for part in ("--allow-egress", entry)]
 
 
-def _start(arguments: list[str], database: str | None = None) -> None:
+def start_process(arguments: list[str], database: str | None = None) -> None:
     """Become the process (on Windows: run it and pass its exit code on)."""
     if database:
         os.environ[DATABASE_VARIABLE] = database

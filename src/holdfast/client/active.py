@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.client.bundles import files_below
 from holdfast.client.client import Client
 from holdfast.client.records import LoggedModel, Run
 from holdfast.client.sender import Point, Sender
@@ -125,8 +126,7 @@ class ActiveRun:
         if root.is_file():
             self.client.upload_artifact(self.run_id, top, root)
             return
-        for file in sorted(item for item in root.rglob("*") if item.is_file()):
-            self.client.upload_artifact(self.run_id, f"{top}/{file.relative_to(root).as_posix()}", file)
+        self.client.upload_artifacts(self.run_id, files_below(root, top))
 
     def upload_model(
         self, name: str, files: Mapping[str, bytes], *, register: str | None = None

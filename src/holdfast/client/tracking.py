@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from holdfast.chunks import BUNDLE_TYPE
 from holdfast.client.api import Api, encode, segment
+from holdfast.client.bundles import send_bundles
 from holdfast.client.records import Artifact, Experiment, LoggedModel, MetricHistory, Run
 from holdfast.client.values import metric_value, param_text, point_record, tag_text
 from holdfast.kernel.errors import InvalidInput
@@ -117,6 +119,16 @@ class TrackingVerbs:
     def upload_artifact(self, run_id: str, path: str, source: bytes | str | Path) -> None:
         """Store bytes, or a file given by its path, as the run's artifact `path`."""
         self._upload(f"{_RUNS}/{segment(run_id)}/artifacts/{_quoted(path)}", source)
+
+    def upload_artifacts(self, run_id: str, files: Iterable[tuple[str, Path]]) -> None:
+        """Store many files, each under its path in the run; small ones travel in bundles, side by side."""
+        target = f"{_RUNS}/{segment(run_id)}/artifact-bundles"
+        large = send_bundles(files, lambda body: self._send_bundle(target, body))
+        for path, file in large:
+            self.upload_artifact(run_id, path, file)
+
+    def _send_bundle(self, target: str, body: bytes) -> None:
+        self._api.send("POST", target, body=body, headers={"Content-Type": BUNDLE_TYPE}, repeatable=True)
 
     def download_artifact(self, run_id: str, path: str, destination: str | Path) -> Path:
         """Write the artifact `path` of a run to a local file and give its path."""

@@ -6,6 +6,7 @@ It sends one request and gives one response; retries, JSON and errors are `api`'
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import select
 import socket
@@ -93,7 +94,7 @@ class HttpTransport:
     ) -> Response:
         connection = self._checkout()
         try:
-            connection.request(method, self._base + target, body=body, headers=dict(headers))
+            self._request(connection, method, self._base + target, headers, body)
             answer = connection.getresponse()
             response = _read(answer, sink)
         except (OSError, http.client.HTTPException) as error:
@@ -104,6 +105,27 @@ class HttpTransport:
             raise
         self._checkin(connection, keep=not answer.will_close)
         return response
+
+    def _request(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | IO[bytes] | None,
+    ) -> None:
+        """Send a request. A file over plain HTTP is sent by the kernel, from its position on, without a copy here."""
+        if self._secure or not isinstance(body, io.BufferedReader) or "Content-Length" not in headers:
+            connection.request(method, target, body=body, headers=dict(headers))
+            return
+        connection.putrequest(method, target)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        length = int(headers["Content-Length"])
+        # No bytes: to sendfile 0 would mean everything.
+        if length and connection.sock.sendfile(body, body.tell(), length) != length:
+            raise http.client.HTTPException("the file became shorter while it was sent")
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed by their owners."""
@@ -138,7 +160,7 @@ class HttpTransport:
 
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=self._timeout_s)
+        connection = kind(self._host, self._port, timeout=self._timeout_s, blocksize=_BLOCK)
         try:
             connection.connect()
         except OSError as error:

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError, error_from_wire
 from holdfast.predictions import store
-from holdfast.predictions.records import CompactRequest, CompactResult, LabelBatch, PendingBatch
+from holdfast.predictions.records import CompactRequest, CompactResult, LabelBatch, PendingBatch, Segment
 from holdfast.predictions.service import Predictions
 from holdfast.storage import Tx, leases, lock
 
-__all__ = ["compact_endpoint", "compact_pending", "run_child"]
+__all__ = ["COMPACT_FOLDER", "compact_endpoint", "compact_pending", "run_child"]
 
+COMPACT_FOLDER = "holdfast-compact-"
+"""What the temporary folders begin with; a killed worker leaves one behind."""
 _TTL_MS = 30_000
 _RENEW_S = 10.0
 _MOST_BYTES = 32 << 20
@@ -34,7 +38,9 @@ _KEEP_MS = 86_400_000
 
 
 class _Work(msgspec.Struct, frozen=True):
-    request: CompactRequest
+    segments: list[Segment]
+    batches: list[LabelBatch]
+    rematch: list[LabelBatch]
     is_everything: bool
 
 
@@ -72,9 +78,10 @@ def compact_endpoint(
     try:
         while True:
             work = _collect(predictions, workspace, endpoint_id, clock.now_ms())
-            if not work.request.segments and not work.request.batches:
+            if not work.segments and not work.batches:
                 return done
-            result = run_child(work.request, renew)
+            with tempfile.TemporaryDirectory(prefix=COMPACT_FOLDER) as folder:
+                result = run_child(_request(predictions, endpoint_id, work, Path(folder)), renew)
             marking = partial(_mark, held[0], workspace, endpoint_id, result)
             predictions.storage.write(marking)
             done = _merge(done, result)
@@ -89,39 +96,43 @@ def _collect(predictions: Predictions, workspace: str, endpoint_id: str, now_ms:
     """The next piece of work, bounded in bytes so that the child's memory is."""
 
     def fn(tx: Tx) -> _Work:
-        segments = store.pending_segments(tx, workspace, endpoint_id, _MOST_SEGMENTS)
-        size, files = 0, list[str]()
-        for segment in segments:
+        waiting = store.pending_segments(tx, workspace, endpoint_id, _MOST_SEGMENTS)
+        size, segments = 0, list[Segment]()
+        for segment in waiting:
             size += segment.size
-            if files and size > _MOST_BYTES:
+            if segments and size > _MOST_BYTES:
                 break
-            files.append(str(predictions.objects.path(segment.sha256)))
+            segments.append(segment)
         batches = store.pending_batches(tx, workspace, endpoint_id, _MOST_BATCHES)
         rematch = (
-            store.open_batches(tx, workspace, endpoint_id, now_ms - _OPEN_MS, _MOST_OPEN) if files else []
+            store.open_batches(tx, workspace, endpoint_id, now_ms - _OPEN_MS, _MOST_OPEN) if segments else []
         )
-        tables = predictions.tables(endpoint_id)
-        request = CompactRequest(
-            str(tables[0]),
-            str(tables[1]),
-            files,
-            [
-                PendingBatch(b.seq, b.batch_id, str(predictions.objects.path(b.sha256)), b.received_at)
-                for b in batches
-            ],
-            [
-                PendingBatch(b.seq, b.batch_id, str(predictions.objects.path(b.sha256)), b.received_at)
-                for b in rematch
-            ],
-        )
-        return _Work(request, len(files) == len(segments) < _MOST_SEGMENTS and len(batches) < _MOST_BATCHES)
+        is_everything = len(segments) == len(waiting) < _MOST_SEGMENTS and len(batches) < _MOST_BATCHES
+        return _Work(segments, batches, rematch, is_everything)
 
     return predictions.storage.read(fn)
 
 
-def _pending(predictions: Predictions, batch: LabelBatch) -> PendingBatch:
-    path = str(predictions.objects.path(batch.sha256))
-    return PendingBatch(batch.seq, batch.batch_id, path, batch.received_at)
+def _request(predictions: Predictions, endpoint_id: str, work: _Work, folder: Path) -> CompactRequest:
+    """The child's request, with local copies of what it reads: it opens neither database nor object store."""
+
+    def fetched(sha256: str) -> str:
+        path = folder / sha256
+        if not path.exists():
+            with predictions.objects.open(sha256) as file:
+                path.write_bytes(file.read())
+        return str(path)
+
+    def batch(b: LabelBatch) -> PendingBatch:
+        return PendingBatch(b.seq, b.batch_id, fetched(b.sha256), b.received_at)
+
+    segments = [fetched(segment.sha256) for segment in work.segments]
+    return CompactRequest(
+        *predictions.tables(endpoint_id),
+        segments,
+        [batch(one) for one in work.batches],
+        [batch(one) for one in work.rematch],
+    )
 
 
 def _mark(lease: leases.Lease, workspace: str, endpoint_id: str, result: CompactResult, tx: Tx) -> None:
@@ -151,7 +162,7 @@ def _drop_old(predictions: Predictions, workspace: str, endpoint_id: str, before
         lambda tx: store.old_segments(tx, workspace, endpoint_id, before, _MOST_SEGMENTS)
     )
     for segment in old:
-        predictions.objects.delete(segment.sha256)
+        predictions.objects.discard(segment.sha256)
     if old:
         names = [segment.name for segment in old]
         predictions.storage.write(lambda tx: store.mark_dropped(tx, workspace, names))

@@ -43,7 +43,7 @@ def main() -> int:
 
 def compact(request: CompactRequest) -> CompactResult:
     """Append what the tables do not have; what they have counts as done. Safe to run again with the same request."""
-    predictions, labels = Path(request.predictions), Path(request.labels)
+    predictions, labels = request.predictions, request.labels
     scans = [scan(Path(path).read_bytes()) for path in request.segments]
     events = (
         append_predictions(predictions, scans) if scans else pl.Series("event_time", [], dtype=pl.Int64())
@@ -62,7 +62,7 @@ def compact(request: CompactRequest) -> CompactResult:
 
 
 def _match(
-    predictions: Path, batches: Sequence[PendingBatch], frames: Sequence[pl.DataFrame]
+    predictions: str, batches: Sequence[PendingBatch], frames: Sequence[pl.DataFrame]
 ) -> tuple[list[BatchOutcome], list[pl.Series]]:
     outcomes, touched = [], []
     for batch, frame in zip(batches, frames, strict=True):

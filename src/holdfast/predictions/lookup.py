@@ -30,7 +30,7 @@ def look_up(
     if (prediction_id is None) == (key is None):
         raise InvalidInput("Give one of prediction_id and key.")
     endpoint = predictions.get_endpoint(caller, name)
-    tables = [str(path) for path in predictions.tables(endpoint.endpoint_id)]
+    tables = predictions.tables(endpoint.endpoint_id)
     if prediction_id is not None:
         found = _in_child([*tables, "id", prediction_id, str(prediction_time(prediction_id))])
         if not found:

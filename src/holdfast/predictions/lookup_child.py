@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import msgspec
 
@@ -13,7 +12,7 @@ __all__: list[str] = []
 
 
 def _main(predictions: str, labels: str, by: str, *given: str) -> None:
-    tables = Path(predictions), Path(labels)
+    tables = predictions, labels
     found = find_by_id(*tables, given[0], int(given[1])) if by == "id" else find_by_key(*tables, given[0])
     sys.stdout.buffer.write(msgspec.json.encode(found))
 

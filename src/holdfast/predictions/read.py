@@ -5,7 +5,6 @@ Imported in short-lived children only (Polars, Delta).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -20,7 +19,7 @@ __all__ = ["find_by_id", "find_by_key", "read_days"]
 _LABEL = {"label": pl.String(), "label_received_at": pl.Int64()}
 
 
-def read_days(predictions: Path, labels: Path, first_day: int, last_day: int) -> pl.DataFrame:
+def read_days(predictions: str, labels: str, first_day: int, last_day: int) -> pl.DataFrame:
     """The counted predictions whose event time is within these UTC days (starts in ms, both included), by event time.
 
     Columns: those of `frames.FIXED` without `repeat_of`, `score_<class>`, `in_<feature>` (Float64, String, Boolean,
@@ -38,7 +37,7 @@ def read_days(predictions: Path, labels: Path, first_day: int, last_day: int) ->
     return _with_labels(_merge_variants(rows), repeats, labels).sort("event_time", "prediction_id")
 
 
-def find_by_id(predictions: Path, labels: Path, prediction_id: str, logged_ms: int) -> list[dict[str, Any]]:
+def find_by_id(predictions: str, labels: str, prediction_id: str, logged_ms: int) -> list[dict[str, Any]]:
     """The prediction of this id as a list of one row, empty when the table does not hold it.
 
     `logged_ms` is the time within the id; the row was logged on its day or the next.
@@ -47,12 +46,12 @@ def find_by_id(predictions: Path, labels: Path, prediction_id: str, logged_ms: i
     return _find(predictions, labels, near & (pl.col("prediction_id") == prediction_id))
 
 
-def find_by_key(predictions: Path, labels: Path, key: str) -> list[dict[str, Any]]:
+def find_by_key(predictions: str, labels: str, key: str) -> list[dict[str, Any]]:
     """Every prediction of this key, oldest first."""
     return _find(predictions, labels, pl.col("key") == key)
 
 
-def _find(predictions: Path, labels: Path, which: pl.Expr) -> list[dict[str, Any]]:
+def _find(predictions: str, labels: str, which: pl.Expr) -> list[dict[str, Any]]:
     table = open_table(predictions)
     if table is None:
         return []
@@ -62,7 +61,7 @@ def _find(predictions: Path, labels: Path, which: pl.Expr) -> list[dict[str, Any
     return found.to_dicts()
 
 
-def _with_labels(rows: pl.DataFrame, repeats: pl.DataFrame, labels: Path) -> pl.DataFrame:
+def _with_labels(rows: pl.DataFrame, repeats: pl.DataFrame, labels: str) -> pl.DataFrame:
     """`rows` with the label that was received last, by id (also by a repeat's id) or by key."""
     table = open_table(labels)
     if table is None or rows.is_empty():

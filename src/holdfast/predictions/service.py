@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -155,8 +154,8 @@ class Predictions:
         self.storage = storage
         self.objects = objects
 
-    def tables(self, endpoint_id: str) -> tuple[Path, Path]:
-        """The folders of an endpoint's two Delta tables: predictions, labels."""
+    def tables(self, endpoint_id: str) -> tuple[str, str]:
+        """The addresses of an endpoint's two Delta tables: predictions, labels."""
         return self.objects.table("predictions", endpoint_id), self.objects.table("labels", endpoint_id)
 
     def get_endpoint(self, caller: Caller, name: str) -> Endpoint:
@@ -220,7 +219,7 @@ class Predictions:
         found = self.storage.read(lambda tx: self._known_segment(tx, workspace, name, digest))
         if found is not None:
             return found
-        blob = self.objects.put(data)
+        blob = self.objects.put(data, lasting=False)
         segment = Segment(name, blob.sha256, blob.size, "pending", caller.time_ms)
 
         def fn(tx: Tx) -> Segment:

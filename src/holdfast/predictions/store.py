@@ -108,6 +108,7 @@ _segments = Table(
     Column("damage", Text, nullable=False),
     PrimaryKeyConstraint("workspace_id", "endpoint_id", "replica", "boot", "seq"),
     Index("ix_prediction_segment_state", "state", "endpoint_id"),
+    Index("ix_prediction_segment_sha256", "sha256"),
 )
 _batches = Table(
     "label_batch",
@@ -123,6 +124,7 @@ _batches = Table(
     Column("matched", BigInteger),
     PrimaryKeyConstraint("workspace_id", "endpoint_id", "seq"),
     Index("ix_label_batch_state", "state", "endpoint_id"),
+    Index("ix_label_batch_sha256", "sha256"),
 )
 _changes = Table(
     "prediction_change",
@@ -308,9 +310,29 @@ def old_segments(tx: Tx, workspace: str, endpoint_id: str, before: int, limit: i
 
 
 def mark_dropped(tx: Tx, workspace: str, names: Sequence[SegmentName]) -> None:
-    """Record that the objects of these segments are deleted."""
+    """Record that these segments need their objects no longer."""
     for name in names:
         tx.execute(update(_segments).where(*_named(workspace, name)).values(state="dropped"))
+
+
+def referred_objects(tx: Tx, digests: Sequence[str]) -> dict[str, list[str]]:
+    """Those of the objects that segments, label batches and references of endpoints need, with their names."""
+    found: dict[str, list[str]] = {}
+    s, b, e = _segments.c, _batches.c, _endpoints.c
+    segments = select(s.sha256, s.endpoint_id, s.replica, s.boot, s.seq).where(
+        s.sha256.in_(digests), s.state != "dropped"
+    )
+    for sha256, endpoint_id, replica, boot, seq in tx.execute(segments.order_by(s.sha256)):
+        found.setdefault(sha256, []).append(f"segment {replica}/{boot}/{seq} of the endpoint {endpoint_id}")
+    batches = select(b.sha256, b.endpoint_id, b.batch_id).where(b.sha256.in_(digests))
+    for sha256, endpoint_id, batch_id in tx.execute(batches.order_by(b.sha256, b.batch_id)):
+        found.setdefault(sha256, []).append(f"label batch {batch_id} of the endpoint {endpoint_id}")
+    wanted = set(digests)
+    for name, reference in tx.execute(select(e.name, e.reference).order_by(e.endpoint_id)):
+        sha256 = msgspec.json.decode(reference, type=Reference).sha256
+        if sha256 in wanted:
+            found.setdefault(sha256, []).append(f"reference of the endpoint {name}")
+    return found
 
 
 def _batch(row: Row[Any]) -> LabelBatch:

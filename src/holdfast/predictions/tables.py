@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -20,6 +19,7 @@ from deltalake.exceptions import TableNotFoundError
 from holdfast.predictions.columns import kind_of
 from holdfast.predictions.frames import prediction_frame
 from holdfast.predictions.segments import Scan
+from holdfast.storage.objects import table_options
 
 __all__ = [
     "append_labels",
@@ -38,21 +38,21 @@ _STATISTICS = ("prediction_id", "key", "event_time", "logged_at", "status", "rec
 """Columns whose minimum and maximum stand in the Delta log, so that reads skip files."""
 
 
-def open_table(path: Path) -> DeltaTable | None:
+def open_table(address: str) -> DeltaTable | None:
     """The table at its present version; None before its first commit."""
     try:
-        return DeltaTable(path)
+        return DeltaTable(address, storage_options=table_options(address))
     except TableNotFoundError:
         return None
 
 
-def append_predictions(path: Path, scans: Sequence[Scan]) -> pl.Series:
+def append_predictions(address: str, scans: Sequence[Scan]) -> pl.Series:
     """Append the rows of these segments that the table does not have; give the event times of *all* their rows.
 
     `scans` are in the order of their sequence numbers per boot. Raises deltalake's CommitFailedError when another
     writer committed meanwhile: nothing was written then, and the call may be repeated.
     """
-    table = open_table(path)
+    table = open_table(address)
     is_old = [_has(table, _app_id(scan), scan.header.seq) for scan in scans]
     fresh = [scan for scan, old in zip(scans, is_old, strict=True) if not old]
     events = [
@@ -65,18 +65,18 @@ def append_predictions(path: Path, scans: Sequence[Scan]) -> pl.Series:
         versions: dict[str, int] = {}
         for scan in fresh:
             versions[_app_id(scan)] = max(scan.header.seq, versions.get(_app_id(scan), 0))
-        _commit(path, table, frame, versions, partition_by=["logged_date"])
+        _commit(address, table, frame, versions, partition_by=["logged_date"])
         events.append(frame.select("event_time"))
     return pl.concat(events)["event_time"] if events else pl.Series("event_time", [], dtype=pl.Int64())
 
 
-def append_labels(path: Path, batches: Iterable[tuple[int, pl.DataFrame]]) -> None:
+def append_labels(address: str, batches: Iterable[tuple[int, pl.DataFrame]]) -> None:
     """Append the label batches (sequence number, frame) that the table does not have, in the order of numbers."""
-    table = open_table(path)
+    table = open_table(address)
     fresh = [(seq, frame) for seq, frame in batches if not _has(table, LABELS_APP, seq)]
     if fresh:
         rows = pl.concat([frame for _, frame in fresh])
-        _commit(path, table, rows, {LABELS_APP: max(seq for seq, _ in fresh)})
+        _commit(address, table, rows, {LABELS_APP: max(seq for seq, _ in fresh)})
 
 
 def counted_ids(predictions: pl.LazyFrame) -> pl.LazyFrame:
@@ -84,12 +84,12 @@ def counted_ids(predictions: pl.LazyFrame) -> pl.LazyFrame:
     return predictions.filter(pl.col("repeat_of").is_not_null()).select("prediction_id", "repeat_of")
 
 
-def matched_events(path: Path, labels: pl.DataFrame) -> tuple[int, pl.Series]:
+def matched_events(address: str, labels: pl.DataFrame) -> tuple[int, pl.Series]:
     """(how many of these label rows have a prediction, the event times of the predictions that they touch).
 
     A label for a repeat touches the prediction that counts, which may lie on another day.
     """
-    table = open_table(path)
+    table = open_table(address)
     nothing = pl.Series("event_time", [], dtype=pl.Int64())
     if table is None:
         return 0, nothing
@@ -114,12 +114,12 @@ def matched_events(path: Path, labels: pl.DataFrame) -> tuple[int, pl.Series]:
     return matched, pl.concat(times)
 
 
-def merge_small_files(path: Path) -> int:
+def merge_small_files(address: str) -> int:
     """Merge the files of each partition that has many; gives how many partitions had. Rows and transactions stay.
 
     Files that are out of use for a day, replaced or left by a killed writer, are deleted then.
     """
-    table = open_table(path)
+    table = open_table(address)
     if table is None:
         return 0
     counts = Counter(uri.rsplit("/", 2)[-2] for uri in table.file_uris())
@@ -188,18 +188,17 @@ def _mark_repeats(table: DeltaTable | None, frame: pl.DataFrame) -> pl.DataFrame
 
 
 def _commit(
-    path: Path,
+    address: str,
     table: DeltaTable | None,
     frame: pl.DataFrame,
     versions: Mapping[str, int],
     partition_by: list[str] | None = None,
 ) -> None:
-    if table is None:
-        path.mkdir(parents=True, exist_ok=True)
     write_deltalake(
-        path if table is None else table,
+        address if table is None else table,
         frame,
         mode="append",
+        storage_options=table_options(address) if table is None else None,
         schema_mode="merge",
         partition_by=partition_by,
         configuration={

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO
 
 from holdfast.identity.admission import Identity
 from holdfast.identity.records import SERVING_PLANE
-from holdfast.kernel.errors import InvalidInput, NotFound
+from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.paging import Items
 from holdfast.predictions.records import Endpoint
 from holdfast.serving.records import (
@@ -47,8 +48,10 @@ def routes(serving: Serving, identity: Identity) -> list[Route]:
         )
 
     def file(call: Call) -> Stream:
-        path = serving.open_file(call.caller, call.path["sha256"])
-        return Stream(_blocks(path), headers={"content-length": str(path.stat().st_size)})
+        file = serving.open_file(call.caller, call.path["sha256"])
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        return Stream(_blocks(file), headers={"content-length": str(size)})
 
     def report(call: Call) -> Replica:
         return serving.report(call.caller, call.path["replica"], call.body)
@@ -116,11 +119,7 @@ def _number(text: str, name: str) -> int:
     return int(text)
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise NotFound(f"The object {path.name} is missing from the store.") from None
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
     with file:
         while block := file.read(_BLOCK):
             yield block

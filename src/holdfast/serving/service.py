@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -205,12 +204,12 @@ class Serving:
             signature=deployment.deployed.signature or {},
         )
 
-    def open_file(self, caller: Caller, sha256: str) -> Path:
-        """Where a file of a deployed tree stands. Raises NotFound for any other object, stored or not."""
+    def open_file(self, caller: Caller, sha256: str) -> BinaryIO:
+        """A file of a deployed tree, opened for reading. Raises NotFound for any other object, stored or not."""
         require(caller, SERVING_PLANE)
         if sha256 not in self._sign(caller.time_ms)[2]:
             raise NotFound(f"No deployed model has a file {sha256[:80]!r}.")
-        return self._objects.path(sha256)
+        return self._objects.open(sha256)
 
     def report(self, caller: Caller, replica: str, heartbeat: Heartbeat) -> Replica:
         """Take a replica's heartbeat, and from it how the endpoints' deployments go."""

@@ -8,7 +8,19 @@ Not here: what the rows mean (each room's `store`).
 from holdfast.storage import leases, trees
 from holdfast.storage.engine import Storage, Tx
 from holdfast.storage.locks import lock
-from holdfast.storage.objects import Blob, Objects
+from holdfast.storage.objects import Blob, GcRoots, Objects, open_backend
 from holdfast.storage.tables import BigId, metadata
 
-__all__ = ["BigId", "Blob", "Objects", "Storage", "Tx", "leases", "lock", "metadata", "trees"]
+__all__ = [
+    "BigId",
+    "Blob",
+    "GcRoots",
+    "Objects",
+    "Storage",
+    "Tx",
+    "leases",
+    "lock",
+    "metadata",
+    "open_backend",
+    "trees",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -24,17 +26,20 @@ from holdfast.storage.locks import lock
 from holdfast.storage.tables import metadata
 
 __all__ = [
+    "TreeRoots",
     "copy_tree",
     "find_file",
     "holds_file",
     "holds_object",
     "list_files",
     "put_file",
+    "put_files",
     "remove_file",
     "seal",
     "sealed_digest",
 ]
 
+_SHOWN = 100
 _files = Table(
     "tree_file",
     metadata,
@@ -64,16 +69,10 @@ def put_file(
     """Add or replace a file of an open tree. Under a seal, identical bytes are accepted and others refused."""
     lock(tx, "tree", workspace, owner_kind, owner_id)
     file = TreeFile(check_path(path), sha256, size)
-    digest = sealed_digest(tx, workspace, owner_kind, owner_id)
     old = _find(tx, workspace, owner_kind, owner_id, path)
-    if digest is not None:
-        if old == file:
-            return file
-        raise InvalidInput(
-            f"The {owner_kind.replace('_', ' ')} {owner_id} is sealed under the digest {digest[:12]}; "
-            f"{path!r} can't be changed.",
-            hint="Log a new one instead.",
-        )
+    if old == file:
+        return file
+    _refuse_sealed(tx, workspace, owner_kind, owner_id, path)
     if old is None:
         _refuse_folder_clash(tx, workspace, owner_kind, owner_id, path)
         tx.execute(
@@ -86,12 +85,34 @@ def put_file(
                 size=size,
             )
         )
-    elif old != file:
+    else:
         tx.execute(
             update(_files).where(*_owner(workspace, owner_kind, owner_id), _files.c.path == path)
             .values(sha256=sha256, size=size)
         )  # fmt: skip
     return file
+
+
+def put_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str, files: Sequence[TreeFile]) -> int:
+    """Add or replace many files of an open tree, all or none; how many changed. As `put_file` for each."""
+    known = {file.path: file for file in list_files(tx, workspace, owner_kind, owner_id)}
+    changed = [file for file in files if known.get(file.path) != file]
+    if not changed:
+        return 0
+    _refuse_sealed(tx, workspace, owner_kind, owner_id, changed[0].path)
+    _refuse_folder_clashes(known.keys() | {file.path for file in changed})
+    for file in changed:
+        if file.path in known:
+            tx.execute(
+                update(_files).where(*_owner(workspace, owner_kind, owner_id), _files.c.path == file.path)
+                .values(sha256=file.sha256, size=file.size)
+            )  # fmt: skip
+    added = [file for file in changed if file.path not in known]
+    owner = {"workspace_id": workspace, "owner_kind": owner_kind, "owner_id": owner_id}
+    if added:
+        rows = [{**owner, "path": file.path, "sha256": file.sha256, "size": file.size} for file in added]
+        tx.execute(insert(_files), rows)
+    return len(changed)
 
 
 def remove_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
@@ -192,6 +213,34 @@ def _owner(workspace: str, owner_kind: str, owner_id: str) -> tuple[ColumnElemen
     )
 
 
+def _refuse_sealed(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
+    digest = sealed_digest(tx, workspace, owner_kind, owner_id)
+    if digest is not None:
+        raise InvalidInput(
+            f"The {owner_kind.replace('_', ' ')} {owner_id} is sealed under the digest {digest[:12]}; "
+            f"{path!r} can't be changed.",
+            hint="Log a new one instead.",
+        )
+
+
+def _refuse_folder_clashes(paths: Set[str]) -> None:
+    """No path may be a folder of another."""
+    folders = {
+        "/".join(parts[:depth])
+        for path in paths
+        if (parts := path.split("/"))
+        for depth in range(1, len(parts))
+    }
+    clash = next((path for path in sorted(paths) if path in folders), None)
+    if clash is not None:
+        below = min(path for path in paths if path.startswith(clash + "/"))
+        raise _clash(clash, below)
+
+
+def _clash(path: str, other: str) -> InvalidInput:
+    return InvalidInput(f"The path {path!r} clashes with the file {other!r}: one of them would be a folder.")
+
+
 def _refuse_folder_clash(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
     """A path can't be a file and a folder in one tree."""
     parts = path.split("/")
@@ -202,6 +251,19 @@ def _refuse_folder_clash(tx: Tx, workspace: str, owner_kind: str, owner_id: str,
     )
     row = tx.execute(query.limit(1)).one_or_none()
     if row is not None:
-        raise InvalidInput(
-            f"The path {path!r} clashes with the file {row[0]!r}: one of them would be a folder."
-        )
+        raise _clash(path, row[0])
+
+
+class TreeRoots:
+    """What the trees of all rooms refer to, for the collection of garbage."""
+
+    def referred(self, tx: Tx, digests: Sequence[str]) -> set[str]:
+        """Those of the digests that a file of any tree has."""
+        query = select(_files.c.sha256).where(_files.c.sha256.in_(digests)).distinct()
+        return set(tx.execute(query).scalars())
+
+    def referrers(self, tx: Tx, digest: str) -> list[str]:
+        """`run 01ab: model.pkl` and so on, the first hundred."""
+        query = select(_files.c.owner_kind, _files.c.owner_id, _files.c.path).where(_files.c.sha256 == digest)
+        rows = tx.execute(query.order_by(_files.c.owner_kind, _files.c.owner_id, _files.c.path).limit(_SHOWN))
+        return [f"{kind.replace('_', ' ')} {owner}: {path}" for kind, owner, path in rows]

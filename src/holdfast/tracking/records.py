@@ -104,6 +104,13 @@ class MetricHistory(msgspec.Struct, frozen=True):
     high: list[float]
 
 
+class UploadedBundle(msgspec.Struct, frozen=True):
+    """What a bundle of artifacts held."""
+
+    files: int
+    size: int
+
+
 class LoggedModel(msgspec.Struct, frozen=True):
     """A model that a run logged: a tree of files, sealed by its digest once `status` is ready."""
 

@@ -7,13 +7,22 @@ from typing import Any
 
 import msgspec
 
-from holdfast.chunks import TreeFile
+from holdfast.chunks import BUNDLE_LIMIT, TreeFile
 from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.paging import Items, parse_limit
 from holdfast.storage import Objects
 from holdfast.tracking.models import FILE_LIMIT, LoggedModels
-from holdfast.tracking.records import Batch, Experiment, LoggedModel, MetricHistory, Recipe, Run, RunStatus
+from holdfast.tracking.records import (
+    Batch,
+    Experiment,
+    LoggedModel,
+    MetricHistory,
+    Recipe,
+    Run,
+    RunStatus,
+    UploadedBundle,
+)
 from holdfast.tracking.service import ARTIFACT_LIMIT, DEFAULT_EXPERIMENT, Tracking
 from holdfast.web import Call, Route, Upload
 from holdfast.web.files import send_file
@@ -164,8 +173,12 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
     def put(call: Call) -> TreeFile:
         return tracking.put_artifact(call.caller, call.path["run_id"], call.path["path"], call.blocks)
 
+    def put_bundle(call: Call) -> UploadedBundle:
+        return tracking.put_artifacts(call.caller, call.path["run_id"], b"".join(call.blocks))
+
     def get(call: Call) -> Any:
-        return send_file(objects, tracking.find_artifact(call.caller, call.path["run_id"], call.path["path"]))
+        file = tracking.find_artifact(call.caller, call.path["run_id"], call.path["path"])
+        return send_file(objects, file, presigned=call.query.get("presigned") == "true")
 
     def delete(call: Call) -> dict[str, Any]:
         tracking.delete_artifact(call.caller, call.path["run_id"], call.path["path"])
@@ -177,7 +190,20 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
         Route(
             "GET", base, listing, "tracking:read", summary="List a run's artifacts", result=Items[TreeFile]
         ),
-        Route("PUT", one, put, "tracking:write", Upload, "Store an artifact", ARTIFACT_LIMIT, TreeFile),
+        Route(
+            "PUT", one, put, "tracking:write", Upload, "Store an artifact", ARTIFACT_LIMIT, result=TreeFile
+        ),
+        Route(
+            "POST",
+            "/api/v1/runs/{run_id}/artifact-bundles",
+            put_bundle,
+            "tracking:write",
+            Upload,
+            "Store many artifacts, synced once",
+            BUNDLE_LIMIT,
+            at_once=4,
+            result=UploadedBundle,
+        ),
         Route("GET", one, get, "tracking:read", summary="Download an artifact"),
         Route("DELETE", one, delete, "tracking:write", summary="Delete an artifact of a run"),
     ]
@@ -225,7 +251,7 @@ def _models(models: LoggedModels, objects: Objects) -> list[Route]:
             Upload,
             "Store a model's file",
             FILE_LIMIT,
-            TreeFile,
+            result=TreeFile,
         ),
         Route(
             "GET", one + "/files/{path:path}", download, "tracking:read", summary="Download a model's file"

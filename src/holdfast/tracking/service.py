@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from holdfast.audit import service as audit
-from holdfast.chunks import TreeFile, check_path, tree_digest
+from holdfast.chunks import TreeFile, check_path, read_bundle, tree_digest
 from holdfast.identity.service import require
 from holdfast.kernel.canonical import canonical_json
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
@@ -20,7 +20,15 @@ from holdfast.storage import Objects, Storage, Tx, lock, trees
 from holdfast.tracking.batches import check_batch, summarise
 from holdfast.tracking.names import invent_name
 from holdfast.tracking.points import decode_points, encode_points, history_of
-from holdfast.tracking.records import Batch, Experiment, MetricHistory, Recipe, Run, RunStatus
+from holdfast.tracking.records import (
+    Batch,
+    Experiment,
+    MetricHistory,
+    Recipe,
+    Run,
+    RunStatus,
+    UploadedBundle,
+)
 from holdfast.tracking.store import metrics as metric_store
 from holdfast.tracking.store import runs as run_store
 
@@ -275,6 +283,25 @@ class Tracking:
                 return file
             _unseal(tx, caller, run_id, run_no)
             return trees.put_file(tx, caller.workspace, RUN_TREE, run_id, path, blob.sha256, blob.size)
+
+        return self._storage.write(fn)
+
+    def put_artifacts(self, caller: Caller, run_id: str, bundle: bytes) -> UploadedBundle:
+        """Store the files of a bundle as artifacts, all or none; durable before the answer. As `put_artifact` for each.
+
+        Raises InvalidInput for what is no bundle and for a path that no tree may hold.
+        """
+        require(caller, "tracking:write")
+        files = read_bundle(bundle)
+        self.get_run(caller, run_id)
+        blobs = self._objects.put_batch([data for _, data in files])
+        given = [TreeFile(path, b.sha256, b.size) for (path, _), b in zip(files, blobs, strict=True)]
+
+        def fn(tx: Tx) -> UploadedBundle:
+            run_no = _run_number(tx, caller, run_id)
+            if trees.put_files(tx, caller.workspace, RUN_TREE, run_id, given):
+                _unseal(tx, caller, run_id, run_no)
+            return UploadedBundle(len(given), sum(file.size for file in given))
 
         return self._storage.write(fn)
 

@@ -21,7 +21,7 @@ from holdfast.web.routing import Call, Form, Page, Route, Upload, Visit
 __all__ = ["Admission", "Door", "endpoint", "visit_of"]
 
 
-_UPLOADS = 16
+_RECEIVED = 2 << 20
 
 
 class Admission(Protocol):
@@ -46,12 +46,12 @@ class Door(msgspec.Struct, frozen=True):
 def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
     """The async endpoint of a route."""
     # An upload that stands still keeps its thread: those of other requests are not for uploads to take.
-    limiter = CapacityLimiter(_UPLOADS) if route.body is Upload else None
+    limiter = CapacityLimiter(route.at_once) if route.body is Upload else None
     decoder = None if route.body in (None, Upload, Form, bytes) else msgspec.json.Decoder(route.body)
 
-    def body_of(request: Request, raw: bytes) -> Any:
-        if route.body is Upload:
-            return _Blocks(request, route.max_body)
+    def body_of(request: Request, raw: bytes, blocks: _Blocks | None) -> Any:
+        if blocks is not None:
+            return blocks
         if decoder is not None:
             return _decode(decoder, request, raw)
         if route.body is Form:
@@ -61,6 +61,7 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
     async def serve(request: Request) -> Response:
         caller = request.scope["state"]["caller"] = await _admitted(request, route, door)
         raw = b"" if route.body in (None, Upload) else await _read(request, route.max_body)
+        blocks = _Blocks(request, route.max_body) if route.body is Upload else None
 
         def work() -> Response:
             """In a thread, so that a large body, answer or page holds up nobody else."""
@@ -69,7 +70,7 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
                 path=request.path_params,
                 query=dict(request.query_params),
                 headers=request.headers,
-                body=body_of(request, raw),
+                body=body_of(request, raw, blocks),
                 raw=raw,
                 url=f"{request.url.scheme}://{request.url.netloc}",
                 raw_query=request.url.query,
@@ -77,7 +78,11 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
             )
             return respond(request, route.handler(call), door.render)
 
-        return await to_thread.run_sync(work, limiter=limiter)
+        try:
+            return await to_thread.run_sync(work, limiter=limiter)
+        finally:
+            if blocks is not None:
+                await blocks.close()
 
     return serve
 
@@ -166,27 +171,60 @@ def _read_form(request: Request, data: bytes) -> dict[str, str]:
 
 
 class _Blocks(Iterator[bytes]):
-    """The body's blocks for a handler in a thread, within the limit; a body cut short raises InvalidInput."""
+    """The body's blocks for a handler in a thread, within the limit; a body cut short raises InvalidInput.
+
+    They come from the event loop 2 MB at a time. While the handler is busy with those, the next are received, so that
+    network and disk work side by side.
+    """
 
     def __init__(self, request: Request, most: int) -> None:
         _check_length(request, most)
         self._stream = request.stream()
         self._left = most
         self._most = most
+        self._ahead: asyncio.Task[list[bytes]] | None = None
+        self._ready: Iterator[bytes] = iter(())
 
     def __next__(self) -> bytes:
-        block = from_thread.run(self._pull)
+        block = next(self._ready, None)
         if block is None:
-            raise StopIteration
+            self._ready = iter(from_thread.run(self._next))
+            block = next(self._ready)
         self._left -= len(block)
         if self._left < 0:
             raise _too_large(self._most)
         return block
 
-    async def _pull(self) -> bytes | None:
+    async def _next(self) -> list[bytes]:
+        """The next blocks, none at the end; begins to receive those after them."""
+        receiving = self._ahead or asyncio.create_task(self._receive())
+        self._ahead = None
         try:
-            return await anext(self._stream, None)
+            blocks = await receiving
         except ClientDisconnect:
             raise InvalidInput("The upload ended before its stated length; nothing was stored.") from None
         except asyncio.CancelledError:
+            receiving.cancel()
             raise InvalidInput("The upload was cancelled; nothing was stored.") from None
+        if blocks:
+            self._ahead = asyncio.create_task(self._receive())
+        return blocks
+
+    async def _receive(self) -> list[bytes]:
+        blocks: list[bytes] = []
+        size = 0
+        async for block in self._stream:
+            if block:
+                blocks.append(block)
+                size += len(block)
+            if size >= _RECEIVED:
+                break
+        return blocks
+
+    async def close(self) -> None:
+        """Stop receiving: the handler has ended, perhaps before the body did."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.wait([self._ahead])
+            if not self._ahead.cancelled():
+                self._ahead.exception()

@@ -117,3 +117,5 @@ class Route(msgspec.Struct, frozen=True):
     max_body: int = JSON_LIMIT
     result: Any = None
     """The type of the answer, for the API's description."""
+    at_once: int = 16
+    """How many uploads to this route are taken at a time; the others wait."""

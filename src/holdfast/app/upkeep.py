@@ -1,0 +1,68 @@
+"""Upkeep of the object store: packing and garbage collection, each under a lease, so that one worker does it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from holdfast.app.services import Services
+from holdfast.kernel.errors import Conflict, Unavailable
+from holdfast.storage import leases
+from holdfast.storage.objects import Collected
+
+__all__ = ["collect_garbage", "pack_objects"]
+
+T = TypeVar("T")
+_TTL_MS = 120_000
+_RENEW_S = 20.0
+
+
+def pack_objects(
+    services: Services, owner: str, stop: threading.Event, after_ms: int | None = None
+) -> int | None:
+    """Pack loose objects: how many; None when another process is at it."""
+    return _alone(services, owner, stop, "objects:pack", lambda renew: services.objects.pack(renew, after_ms))
+
+
+def collect_garbage(services: Services, owner: str, stop: threading.Event) -> Collected | None:
+    """One pass of garbage collection; None when another process is at it."""
+    return _alone(
+        services, owner, stop, "objects:collect",
+        lambda renew: services.objects.collect(services.gc_roots, renew),
+    )  # fmt: skip
+
+
+def _alone(
+    services: Services,
+    owner: str,
+    stop: threading.Event,
+    name: str,
+    work: Callable[[Callable[[], None]], T],
+) -> T | None:
+    lease = leases.acquire(services.storage, name, owner, _TTL_MS, services.clock.now_ms())
+    if lease is None:
+        return None
+    held, renewed = lease, time.monotonic()
+
+    def renew() -> None:
+        nonlocal held, renewed
+        if stop.is_set():
+            raise Unavailable("The worker is ending; this work goes on with the next one.")
+        if time.monotonic() - renewed > _RENEW_S:
+            held, renewed = (
+                leases.renew(services.storage, held, _TTL_MS, services.clock.now_ms()),
+                time.monotonic(),
+            )
+
+    try:
+        return work(renew)
+    except Conflict:  # another holds the lease by now, and does the work
+        return None
+    except Unavailable:
+        if stop.is_set():
+            return None
+        raise
+    finally:
+        leases.release(services.storage, held)

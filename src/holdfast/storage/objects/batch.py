@@ -1,0 +1,103 @@
+"""Many objects at once: written as one pack, synced once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.chunks.cut import chunk_id, cut
+from holdfast.chunks.pack import PACK_LIMIT, PackBuilder
+from holdfast.kernel.clock import Clock
+from holdfast.kernel.errors import PayloadTooLarge
+from holdfast.kernel.hashing import sha256_hex
+from holdfast.kernel.ids import new_id
+from holdfast.storage.engine import Storage, Tx
+from holdfast.storage.objects import rows
+from holdfast.storage.objects.backend import Backend, Part
+from holdfast.storage.objects.records import Blob
+from holdfast.storage.objects.whole import whole_chunks, whole_objects
+from holdfast.storage.objects.write import check_lease
+
+__all__ = ["put_batch", "stored_chunks"]
+
+_ROWS = 1000
+
+
+def put_batch(storage: Storage, backend: Backend, clock: Clock, files: Sequence[Part]) -> list[Blob]:
+    """Store many files, together at most 64 MB; durable before it returns. Blobs in the order of the files.
+
+    What is stored already is not written again: neither whole files nor chunks of them.
+    """
+    if sum(map(len, files)) > PACK_LIMIT:
+        raise PayloadTooLarge(f"The files are together larger than {PACK_LIMIT} bytes.", hint="Send fewer.")
+    blobs = [Blob(sha256_hex(file), len(file)) for file in files]
+    fresh = dict(zip((blob.sha256 for blob in blobs), files, strict=True))
+    for digest in _stored(storage, backend, list(fresh), clock.now_ms()):
+        del fresh[digest]
+    if fresh:
+        _write(storage, backend, clock, fresh)
+    return blobs
+
+
+def _stored(storage: Storage, backend: Backend, digests: Sequence[str], now_ms: int) -> list[str]:
+    """Those of the digests that are stored whole; they are touched."""
+    seen = storage.read(lambda tx: rows.find_objects(tx, digests))
+    whole = sorted(whole_objects(storage, backend, list(seen.values()))) if seen else []
+    if not whole:
+        return []
+
+    def fn(tx: Tx) -> list[str]:
+        found = rows.find_objects(tx, whole, for_update=True)
+        kept = [digest for digest, row in found.items() if row.chunks == seen[digest].chunks]
+        rows.touch_objects(tx, kept, True, now_ms)
+        return kept
+
+    return storage.write(fn)
+
+
+def _write(storage: Storage, backend: Backend, clock: Clock, files: dict[str, Part]) -> None:
+    started, now_ms = clock.now_ms(), clock.now_ms()
+    chunks: dict[bytes, Part] = {}
+    recipes: list[tuple[str, int, bytes]] = []
+    for digest, file in files.items():
+        ids = []
+        for piece in cut(file):
+            ids.append(identity := chunk_id(piece))
+            chunks[identity] = piece
+        recipes.append((digest, len(file), b"".join(ids)))
+    known = stored_chunks(storage, backend, list(chunks), now_ms)
+    builder = PackBuilder()
+    for identity, chunk in chunks.items():
+        if identity not in known:
+            builder.add(identity, chunk)
+    if builder.entries:
+        pack_id, parts = new_id(), builder.parts()
+        backend.put(f"packs/{pack_id}", parts)
+        check_lease(clock, started)
+        size = sum(map(len, parts))
+        storage.write(lambda tx: rows.add_pack(tx, pack_id, size, builder.entries, now_ms))
+    for first in range(0, len(recipes), _ROWS):
+        _add(storage, backend, recipes[first : first + _ROWS], now_ms)
+
+
+def stored_chunks(storage: Storage, backend: Backend, chunk_ids: Sequence[bytes], now_ms: int) -> set[bytes]:
+    """Which chunks are stored whole; their packs are touched, so the collector leaves them for a grace.
+
+    A look without a lock comes first, because most uploads hold new chunks alone.
+    """
+    if not storage.read(lambda tx: rows.places_of(tx, chunk_ids)):
+        return set()
+    places = storage.write(lambda tx: rows.known_chunks(tx, chunk_ids, now_ms))
+    return whole_chunks(backend, places.values())
+
+
+def _add(storage: Storage, backend: Backend, recipes: Sequence[tuple[str, int, bytes]], now_ms: int) -> None:
+    def fn(tx: Tx) -> list[str]:
+        there = rows.find_objects(tx, [digest for digest, _, _ in recipes], for_update=True)
+        rows.add_packed(tx, [recipe for recipe in recipes if recipe[0] not in there], now_ms)
+        # Stored meanwhile, or found damaged: what was written now takes its place.
+        for digest, _, chunks in recipes:
+            if digest in there:
+                rows.set_packed(tx, digest, chunks, now_ms)
+        return [row.key for row in there.values() if row.key is not None]
+
+    backend.delete(storage.write(fn))
