@@ -10,6 +10,7 @@ import pytest
 
 import holdfast
 from holdfast import errors
+from holdfast.chunks import read_bundle
 
 
 @pytest.fixture
@@ -92,8 +93,9 @@ def test_the_run_of_a_recorded_command_is_joined_once_and_not_ended(server, monk
 
 
 def test_artifacts_of_files_folders_and_bytes(server, tmp_path: Path) -> None:
-    for path in ("notes.txt", "d/a.txt", "d/e/b.txt", "blob"):
+    for path in ("notes.txt", "blob"):
         server.on(f"PUT /api/v1/runs/r1/artifacts/{path}", (200, {}))
+    server.on("POST /api/v1/runs/r1/artifact-bundles", (200, {"files": 2, "size": 2}))
     (tmp_path / "notes.txt").write_text("n")
     (tmp_path / "d" / "e").mkdir(parents=True)
     (tmp_path / "d" / "a.txt").write_text("a")
@@ -107,7 +109,12 @@ def test_artifacts_of_files_folders_and_bytes(server, tmp_path: Path) -> None:
         with pytest.raises(errors.InvalidInput, match="no name"):
             holdfast.log_artifact(b"x")
     sent = [seen.path.partition("artifacts/")[2] for seen in server.seen if seen.method == "PUT"]
-    assert sent == ["notes.txt", "d/a.txt", "d/e/b.txt", "blob"]
+    assert sent == ["notes.txt", "blob"]
+    (bundle,) = server.bodies("POST /api/v1/runs/r1/artifact-bundles")
+    assert [(path, bytes(data)) for path, data in read_bundle(bundle)] == [
+        ("d/a.txt", b"a"),
+        ("d/e/b.txt", b"b"),
+    ]
 
 
 @pytest.mark.parametrize(("ending", "status"), [("", "finished"), ("raise ValueError('x')", "failed")])

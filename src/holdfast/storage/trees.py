@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -95,12 +95,14 @@ def put_file(
 
 def put_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str, files: Sequence[TreeFile]) -> int:
     """Add or replace many files of an open tree, all or none; how many changed. As `put_file` for each."""
-    known = {file.path: file for file in list_files(tx, workspace, owner_kind, owner_id)}
-    changed = [file for file in files if known.get(file.path) != file]
+    query = select(_files.c.path, _files.c.sha256, _files.c.size)
+    rows = tx.execute(query.where(*_owner(workspace, owner_kind, owner_id))).all()
+    known = {path: (sha256, size) for path, sha256, size in rows}
+    changed = [file for file in files if known.get(file.path) != (file.sha256, file.size)]
     if not changed:
         return 0
     _refuse_sealed(tx, workspace, owner_kind, owner_id, changed[0].path)
-    _refuse_folder_clashes(known.keys() | {file.path for file in changed})
+    _refuse_folder_clashes([*known, *(file.path for file in changed)])
     for file in changed:
         if file.path in known:
             tx.execute(
@@ -110,8 +112,8 @@ def put_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str, files: Seq
     added = [file for file in changed if file.path not in known]
     owner = {"workspace_id": workspace, "owner_kind": owner_kind, "owner_id": owner_id}
     if added:
-        rows = [{**owner, "path": file.path, "sha256": file.sha256, "size": file.size} for file in added]
-        tx.execute(insert(_files), rows)
+        new = [{**owner, "path": file.path, "sha256": file.sha256, "size": file.size} for file in added]
+        tx.execute(insert(_files), new)
     return len(changed)
 
 
@@ -223,18 +225,17 @@ def _refuse_sealed(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path:
         )
 
 
-def _refuse_folder_clashes(paths: Set[str]) -> None:
+def _refuse_folder_clashes(paths: Sequence[str]) -> None:
     """No path may be a folder of another."""
-    folders = {
-        "/".join(parts[:depth])
-        for path in paths
-        if (parts := path.split("/"))
-        for depth in range(1, len(parts))
-    }
-    clash = next((path for path in sorted(paths) if path in folders), None)
+    folders: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    clash = min((path for path in paths if path in folders), default=None)
     if clash is not None:
-        below = min(path for path in paths if path.startswith(clash + "/"))
-        raise _clash(clash, below)
+        raise _clash(clash, min(path for path in paths if path.startswith(clash + "/")))
 
 
 def _clash(path: str, other: str) -> InvalidInput:

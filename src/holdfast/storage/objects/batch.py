@@ -19,8 +19,6 @@ from holdfast.storage.objects.write import check_lease
 
 __all__ = ["put_batch", "stored_chunks"]
 
-_ROWS = 1000
-
 
 def put_batch(storage: Storage, backend: Backend, clock: Clock, files: Sequence[Part]) -> list[Blob]:
     """Store many files, together at most 64 MB; durable before it returns. Blobs in the order of the files.
@@ -57,6 +55,7 @@ def _stored(storage: Storage, backend: Backend, digests: Sequence[str], now_ms: 
 def _write(storage: Storage, backend: Backend, clock: Clock, files: dict[str, Part]) -> None:
     started, now_ms = clock.now_ms(), clock.now_ms()
     chunks: dict[bytes, Part] = {}
+    parts_of_files: list[bytes] = []
     recipes: list[tuple[str, int, bytes]] = []
     for digest, file in files.items():
         ids = []
@@ -64,19 +63,32 @@ def _write(storage: Storage, backend: Backend, clock: Clock, files: dict[str, Pa
             ids.append(identity := chunk_id(piece))
             chunks[identity] = piece
         recipes.append((digest, len(file), b"".join(ids)))
-    known = stored_chunks(storage, backend, list(chunks), now_ms)
+        if len(ids) > 1:
+            parts_of_files += ids
+    # A chunk that is a whole small file would have been found as that file; looking for it too does not pay.
+    known = stored_chunks(storage, backend, parts_of_files, now_ms) if parts_of_files else set()
     builder = PackBuilder()
     for identity, chunk in chunks.items():
         if identity not in known:
             builder.add(identity, chunk)
+    pack_id, parts = new_id(), builder.parts()
     if builder.entries:
-        pack_id, parts = new_id(), builder.parts()
         backend.put(f"packs/{pack_id}", parts)
         check_lease(clock, started)
-        size = sum(map(len, parts))
-        storage.write(lambda tx: rows.add_pack(tx, pack_id, size, builder.entries, now_ms))
-    for first in range(0, len(recipes), _ROWS):
-        _add(storage, backend, recipes[first : first + _ROWS], now_ms)
+    size = sum(map(len, parts))
+
+    def fn(tx: Tx) -> list[str]:
+        if builder.entries:
+            rows.add_pack(tx, pack_id, size, builder.entries, now_ms)
+        there = rows.find_objects(tx, list(files), for_update=True)
+        rows.add_packed(tx, [recipe for recipe in recipes if recipe[0] not in there], now_ms)
+        # Stored meanwhile, or found damaged: what was written now takes its place.
+        for digest, _, ids in recipes:
+            if digest in there:
+                rows.set_packed(tx, digest, ids, now_ms)
+        return [row.key for row in there.values() if row.key is not None]
+
+    backend.delete(storage.write(fn))
 
 
 def stored_chunks(storage: Storage, backend: Backend, chunk_ids: Sequence[bytes], now_ms: int) -> set[bytes]:
@@ -88,16 +100,3 @@ def stored_chunks(storage: Storage, backend: Backend, chunk_ids: Sequence[bytes]
         return set()
     places = storage.write(lambda tx: rows.known_chunks(tx, chunk_ids, now_ms))
     return whole_chunks(backend, places.values())
-
-
-def _add(storage: Storage, backend: Backend, recipes: Sequence[tuple[str, int, bytes]], now_ms: int) -> None:
-    def fn(tx: Tx) -> list[str]:
-        there = rows.find_objects(tx, [digest for digest, _, _ in recipes], for_update=True)
-        rows.add_packed(tx, [recipe for recipe in recipes if recipe[0] not in there], now_ms)
-        # Stored meanwhile, or found damaged: what was written now takes its place.
-        for digest, _, chunks in recipes:
-            if digest in there:
-                rows.set_packed(tx, digest, chunks, now_ms)
-        return [row.key for row in there.values() if row.key is not None]
-
-    backend.delete(storage.write(fn))

@@ -38,8 +38,7 @@ class LocalBackend:
         if sum(map(len, parts)) > _BUFFER:
             writer = self.writer(key)
             try:
-                for part in parts:
-                    writer.write(part)
+                writer.write(b"".join(parts))
                 writer.commit()
             finally:
                 writer.abort()
