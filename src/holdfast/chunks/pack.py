@@ -25,10 +25,10 @@ _ENTRY, _TRAILER = struct.Struct(">32sIIB"), struct.Struct(">32sI8s")
 _RAW, _ZSTD = 0, 1
 _LEVEL = 3
 _PAYS = 0.9
-_SAMPLE = 4096
+_SAMPLE = 1024
 
 
-class PackEntry(msgspec.Struct, frozen=True):
+class PackEntry(msgspec.Struct, frozen=True, gc=False):
     """Where a chunk stands in its pack. `offset` and `stored` count bytes as stored, `size` as they were given."""
 
     chunk_id: bytes
@@ -41,7 +41,7 @@ class PackEntry(msgspec.Struct, frozen=True):
 class PackBuilder:
     """Collects chunks into one pack.
 
-    A chunk is compressed (zstd) when its first 4 KiB and then the whole save a tenth. Chunks are kept by reference
+    A chunk is compressed (zstd) when its first KiB and then the whole save a tenth. Chunks are kept by reference
     until `parts` is written.
     """
 

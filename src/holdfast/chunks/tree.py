@@ -20,7 +20,7 @@ _MAX_PATH_BYTES = 1024
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_. -]+)*")
 
 
-class TreeFile(msgspec.Struct, frozen=True):
+class TreeFile(msgspec.Struct, frozen=True, gc=False):
     """One file of a tree: its path (POSIX, relative, NFC), SHA-256 (hex) and size in bytes."""
 
     path: str

@@ -38,7 +38,7 @@ def put_batch(storage: Storage, backend: Backend, clock: Clock, files: Sequence[
 
 def _stored(storage: Storage, backend: Backend, digests: Sequence[str], now_ms: int) -> list[str]:
     """Those of the digests that are stored whole; they are touched."""
-    seen = storage.read(lambda tx: rows.find_objects(tx, digests))
+    seen = storage.read(lambda tx: rows.find_objects(tx, sorted(rows.which_objects(tx, digests))))
     whole = sorted(whole_objects(storage, backend, list(seen.values()))) if seen else []
     if not whole:
         return []
@@ -80,7 +80,7 @@ def _write(storage: Storage, backend: Backend, clock: Clock, files: dict[str, Pa
     def fn(tx: Tx) -> list[str]:
         if builder.entries:
             rows.add_pack(tx, pack_id, size, builder.entries, now_ms)
-        there = rows.find_objects(tx, list(files), for_update=True)
+        there = rows.find_objects(tx, sorted(rows.which_objects(tx, list(files))), for_update=True)
         rows.add_packed(tx, [recipe for recipe in recipes if recipe[0] not in there], now_ms)
         # Stored meanwhile, or found damaged: what was written now takes its place.
         for digest, _, ids in recipes:

@@ -7,7 +7,7 @@ import msgspec
 __all__ = ["Blob", "Damage", "Stats", "Stored"]
 
 
-class Blob(msgspec.Struct, frozen=True):
+class Blob(msgspec.Struct, frozen=True, gc=False):
     """Stored bytes: their SHA-256 (hex) and size."""
 
     sha256: str

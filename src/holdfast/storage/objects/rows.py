@@ -106,6 +106,14 @@ def find_objects(tx: Tx, digests: Sequence[str], *, for_update: bool = False) ->
     return found
 
 
+def which_objects(tx: Tx, digests: Sequence[str]) -> set[str]:
+    """Which of these objects are stored, at less cost than `find_objects`."""
+    found: set[str] = set()
+    for some in _portions(digests):
+        found.update(tx.execute(select(_objects.c.sha256).where(_objects.c.sha256.in_(some))).scalars())
+    return found
+
+
 def touch_objects(tx: Tx, digests: Sequence[str], lasting: bool, now_ms: int) -> None:
     """Note that somebody put these bytes again: the collector waits for another grace."""
     values = {"touched_at": now_ms, "marked_at": None} | ({"lasting": True} if lasting else {})
@@ -164,7 +172,7 @@ def add_pack(tx: Tx, pack_id: str, size: int, entries: Sequence[PackEntry], now_
     """A new pack with its chunks; one that lay in another pack, damaged or written meanwhile, lies here from now on."""
     tx.execute(insert(_packs).values(pack_id=pack_id, size=size, touched_at=now_ms, suspect_at=now_ms))
     wanted = {entry.chunk_id: entry for entry in entries}
-    there = places_of(tx, list(wanted))
+    there = places_of(tx, _which_chunks(tx, list(wanted)))
     place_chunks(tx, pack_id, [wanted[identity] for identity in there])
     suspect_packs_of(tx, {place.pack_id for place in there.values()}, now_ms)
     rows = [
@@ -177,6 +185,15 @@ def add_pack(tx: Tx, pack_id: str, size: int, entries: Sequence[PackEntry], now_
     ]  # fmt: skip
     if rows:
         tx.execute(insert(_chunks), rows)
+
+
+def _which_chunks(tx: Tx, chunk_ids: Sequence[bytes]) -> list[bytes]:
+    found: list[bytes] = []
+    for some in _portions(chunk_ids):
+        found += map(
+            bytes, tx.execute(select(_chunks.c.chunk_id).where(_chunks.c.chunk_id.in_(some))).scalars()
+        )
+    return found
 
 
 def place_chunks(tx: Tx, pack_id: str, entries: Sequence[PackEntry]) -> None:
