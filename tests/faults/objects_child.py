@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from sqlalchemy import Column, MetaData, String, Table, delete, insert, select
 
@@ -76,7 +75,7 @@ def write(storage: Storage, objects: Objects, chance: random.Random) -> None:
 
 
 def main(database: str, where: str, role: str, seed: str, shift_ms: str, grace_ms: str) -> None:
-    storage = Storage(Path(database))
+    storage = Storage(database)
     objects = Objects(storage, open_backend(where), Shifted(int(shift_ms)))
     chance = random.Random(int(seed))
     print("ready", flush=True)

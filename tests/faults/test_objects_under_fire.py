@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -25,12 +24,13 @@ class Crew:
     """The processes, each killed and started again, and what the writers said."""
 
     def __init__(self, storage: Storage, objects: Objects, seed: int) -> None:
-        self.arguments = [str(storage.path), objects.url]
+        self.arguments = [storage.address, objects.url]
         self.chance = random.Random(seed)
         self.said: list[tuple[int, str, int]] = []
         self.errors: list[str] = []
         self._threads: list[threading.Thread] = []
         self._running: dict[int, subprocess.Popen[str]] = {}
+        self._ready: dict[int, threading.Event] = {}
 
     def start(self, slot: int) -> None:
         command = [
@@ -39,9 +39,17 @@ class Crew:
         ]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._running[slot] = process
+        self._ready[slot] = threading.Event()
         for target in (self._listen, self._hear):
             self._threads.append(threading.Thread(target=target, args=(process, slot)))
             self._threads[-1].start()
+
+    def kill_at_work(self, slot: int) -> None:
+        """Kill a process some time after it began, which the seed chooses."""
+        assert self._ready[slot].wait(60)
+        with pytest.raises(subprocess.TimeoutExpired):
+            self._running[slot].wait(self.chance.uniform(0, 0.8))
+        self.kill(slot)
 
     def kill(self, slot: int) -> None:
         process = self._running.pop(slot)
@@ -58,6 +66,7 @@ class Crew:
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
+                self._ready[slot].set()
                 word, _, number = line.partition(" ")
                 if number:
                     self.said.append((slot, word, int(number)))
@@ -76,18 +85,13 @@ def fire(storage: Storage, objects: Objects) -> Crew:
     return Crew(storage, objects, seed=11)
 
 
-def burn(crew: Crew, objects: Objects, storage: Storage, seconds: float) -> None:
+def burn(crew: Crew, objects: Objects, storage: Storage, kills: int) -> None:
     for slot in range(len(ROLES)):
         crew.start(slot)
-    until = time.monotonic() + seconds
     try:
-        while time.monotonic() < until:
-            with pytest.raises(
-                subprocess.TimeoutExpired
-            ):  # how long each lives is what the test chooses at random
-                crew._running[0].wait(crew.chance.uniform(0.05, 0.6))
+        for _ in range(kills):
             slot = crew.chance.randrange(len(ROLES))
-            crew.kill(slot)
+            crew.kill_at_work(slot)
             crew.start(slot)
     finally:
         crew.end()
@@ -129,7 +133,7 @@ def _rows(storage: Storage) -> list[list[bytes]]:
 
 @pytest.mark.faults
 def test_nothing_kept_is_lost_under_fire(fire: Crew, objects: Objects, storage: Storage) -> None:
-    burn(fire, objects, storage, 8)
+    burn(fire, objects, storage, 12)
     settle(objects, storage)
 
 
@@ -138,5 +142,5 @@ def test_nothing_kept_is_lost_under_fire(fire: Crew, objects: Objects, storage: 
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_kept_is_lost_under_long_fire(objects: Objects, storage: Storage, seed: int) -> None:
     storage.write(KEPT.create)
-    burn(Crew(storage, objects, seed), objects, storage, 60)
+    burn(Crew(storage, objects, seed), objects, storage, 150)
     settle(objects, storage)

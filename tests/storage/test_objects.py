@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from holdfast.kernel.errors import IntegrityError, Unavailable
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.storage import Objects, Storage, open_backend
 from holdfast.storage.objects import Damage
+from holdfast.testing.objects import ObjectsContract
 
 
 def stored(objects: Objects) -> list[Path]:
@@ -47,9 +49,9 @@ def test_many_threads_put_batches_that_overlap(objects: Objects) -> None:
 
 def test_an_object_survives_the_process_that_put_it(objects: Objects, storage: Storage) -> None:
     program = "import os, sys; from pathlib import Path; from holdfast.storage import Objects, Storage, open_backend; " \
-        "objects = Objects(Storage(Path(sys.argv[1])), open_backend(sys.argv[2])); " \
+        "objects = Objects(Storage(sys.argv[1]), open_backend(sys.argv[2])); " \
         "print(objects.put(b'kept').sha256, flush=True); os.kill(os.getpid(), 9)"  # fmt: skip
-    command = [sys.executable, "-c", program, str(storage.path), objects.url]
+    command = [sys.executable, "-c", program, storage.address, objects.url]
     done = subprocess.run(command, capture_output=True, text=True)
     assert objects.get(done.stdout.strip()) == b"kept"
 
@@ -138,3 +140,13 @@ def test_a_take_over_that_was_killed_goes_on(tmp_path: Path, storage: Storage, m
         (tmp_path / "objects" / "loose" / digest).rename(root / digest[:2] / digest[2:4] / digest)
     assert objects.adopt() == 2 - moved
     assert {objects.get(digest) for digest in digests} == {b"one", b"two"}
+
+
+class TestOnEveryDatabase(ObjectsContract):
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock(time.time_ns() // 1_000_000)
+
+    @pytest.fixture
+    def objects(self, tmp_path: Path, storage: Storage, clock: ManualClock) -> Objects:
+        return Objects(storage, open_backend(tmp_path / "objects"), clock)
