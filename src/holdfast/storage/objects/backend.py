@@ -51,6 +51,8 @@ class Backend(Protocol):
 
     url: str
     """Where it is, as `--objects` names it."""
+    block: int
+    """How many bytes a read in order should take at a time."""
 
     def put(self, key: str, parts: Sequence[Part]) -> None:
         """Write a new key; durable before it returns."""

@@ -25,6 +25,8 @@ _FOLDERS = ("loose", "packs")
 class LocalBackend:
     """A folder with one file per key."""
 
+    block = 1 << 20
+
     def __init__(self, root: Path) -> None:
         self.url = str(root)
         self.root = root

@@ -85,7 +85,7 @@ class Objects:
 
     def open(self, sha256: str) -> BinaryIO:
         """The bytes behind a digest as a file opened for reading, not checked as a whole. Raises NotFound."""
-        return cast(BinaryIO, io.BufferedReader(self._reader(sha256), _BLOCK))
+        return cast(BinaryIO, io.BufferedReader(self._reader(sha256), self.backend.block))
 
     def open_range(self, sha256: str, start: int, length: int) -> bytes:
         """At most `length` bytes from `start` on, fewer at the end; those of a loose object are not checked."""

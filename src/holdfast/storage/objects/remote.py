@@ -33,6 +33,8 @@ _RETRIES: Any = {"max_retries": 4, "retry_timeout": datetime.timedelta(seconds=3
 class RemoteBackend:
     """A bucket, below a prefix. Credentials and endpoint come from the environment (AWS_ACCESS_KEY_ID, ...)."""
 
+    block = _BLOCK
+
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme != "memory" and not parts.netloc:
