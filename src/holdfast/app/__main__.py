@@ -83,14 +83,27 @@ def _parser() -> argparse.ArgumentParser:
     doctor = processes.add_parser("doctor", help="look for what is wrong")
     doctor.add_argument("--data", type=Path, default=Path("holdfast-data"))
     doctor.add_argument("--keys", type=Path)
+    backup = processes.add_parser("backup", help="everything into one file")
+    restore = processes.add_parser("restore", help="everything out of one file")
+    for process in (backup, restore):
+        process.add_argument("file", type=Path)
+        process.add_argument("--passphrase-file", type=Path)
+    restore.add_argument("--without-keys", action="store_true")
+    upgrade = processes.add_parser("upgrade", help="bring the database to this version's schema")
+    upgrade.add_argument("--check", action="store_true")
+    upgrade.add_argument("--no-backup", action="store_true")
+    for process in (backup, restore, upgrade):
+        process.add_argument("--data", type=Path, default=Path("holdfast-data"))
+        process.add_argument("--keys", type=Path)
+    administering = (backup, restore, upgrade, doctor)
     objects = processes.add_parser("objects", help="upkeep of the object store")
     objects.add_argument("verb", choices=("show", "verify", "pack", "gc"))
     objects.add_argument("--data", type=Path, default=Path("holdfast-data"))
     objects.add_argument("--json", action="store_true")
-    for process in (server, worker, fold, doctor, objects):
+    for process in (server, worker, fold, objects, *administering):
         process.add_argument("--database", metavar="URL", help=f"or {DATABASE_VARIABLE} in the environment")
         process.add_argument("--objects", default=os.environ.get("HOLDFAST_OBJECTS", ""))
-    for process in (server, worker, inference, fold, doctor, objects):
+    for process in (server, worker, inference, fold, objects, *administering):
         process.add_argument("--log-level", choices=LEVELS, default="warning")
     return parser
 

@@ -36,6 +36,7 @@ from holdfast.predictions.records import (
 from holdfast.storage import BigId, Tx, lock, metadata
 
 __all__ = [
+    "all_endpoint_ids",
     "backlog",
     "endpoint_by_id",
     "find_batch",
@@ -197,6 +198,11 @@ def workspace_of(tx: Tx, endpoint_id: str) -> str | None:
     """The workspace of an endpoint, deleted or not: replicas know endpoints by their ids alone."""
     query = select(_endpoints.c.workspace_id).where(_endpoints.c.endpoint_id == endpoint_id)
     return tx.execute(query).scalar()
+
+
+def all_endpoint_ids(tx: Tx) -> set[str]:
+    """The ids of the endpoints of all workspaces, deleted ones too."""
+    return set(tx.execute(select(_endpoints.c.endpoint_id)).scalars())
 
 
 def list_endpoints(tx: Tx, workspace: str, after: str = "", limit: int = 1000) -> list[Endpoint]:
