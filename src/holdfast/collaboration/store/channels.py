@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     delete,
+    func,
     insert,
     select,
     update,
@@ -32,6 +33,7 @@ __all__ = [
     "claim",
     "delete_channel",
     "delete_deliveries",
+    "count_deliveries",
     "due_deliveries",
     "find_channel",
     "insert_attempt",
@@ -229,6 +231,12 @@ def list_deliveries(
         _deliveries.c.created_at.desc(), _deliveries.c.event.desc(), _deliveries.c.delivery_id
     )
     return [Delivery(*row) for row in tx.execute(query.offset(offset).limit(limit))]
+
+
+def count_deliveries(tx: Tx) -> dict[str, int]:
+    """How many deliveries of all workspaces there are in each state."""
+    query = select(_deliveries.c.state, func.count()).group_by(_deliveries.c.state)
+    return {state: int(count) for state, count in tx.execute(query)}
 
 
 def due_deliveries(tx: Tx, now_ms: int, limit: int) -> list[tuple[str, Delivery]]:
