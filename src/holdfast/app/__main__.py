@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     inference.add_argument("--data", type=Path, default=Path("holdfast-data") / "inference")
     inference.add_argument("--token-file", type=Path)
     inference.add_argument("--url", default="")
+    inference.add_argument("--replica", default="local")
     inference.add_argument("--allow-host", action="append")
     inference.add_argument("--supervised", action="store_true")
     fold = processes.add_parser("fold", help="one pass over the monitoring buckets, for the worker")

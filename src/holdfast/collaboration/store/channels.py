@@ -31,9 +31,9 @@ from holdfast.storage import Tx, metadata
 __all__ = [
     "bring_forward",
     "claim",
+    "count_deliveries",
     "delete_channel",
     "delete_deliveries",
-    "count_deliveries",
     "due_deliveries",
     "find_channel",
     "insert_attempt",
