@@ -30,6 +30,7 @@ from holdfast.predictions.segments import Batch, Schema, SegmentHeader, encode_r
 from holdfast.settings import Settings
 from holdfast.storage.archive import read_archive
 from holdfast.storage.migrate import revision_of
+from holdfast.storage.objects import table_options
 from holdfast.testing.postgres import PostgresServer
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def check_whole(services: Services, life: Life, before: list[str], shipped: int)
             assert services.objects.get(file.sha256).startswith(f"artifact of {run}".encode())
     # What the snapshot has as waiting is compacted now: each prediction once.
     compact_endpoint(services.predictions, services.clock, "default", life.endpoint, "w")
-    ids = pl.read_delta(services.predictions.tables(life.endpoint)[0])["prediction_id"]
+    table = services.predictions.tables(life.endpoint)[0]
+    ids = pl.read_delta(table, storage_options=table_options(table))["prediction_id"]
     assert ids.is_unique().all() and len(ids) >= 10 * shipped
     assert len(ids) == services.predictions.log_status(caller, "watched").rows
 
@@ -231,7 +233,7 @@ def test_a_damaged_or_cut_file_is_refused_and_leaves_nothing(file: Path, target:
     assert [path for path in tmp_path.iterdir() if "restoring" in path.name] == []
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 @pytest.mark.database("sqlite")
 def test_only_empty_places_are_restored_into(file: Path, target: Any, kind: str) -> None:
     settings = target(kind)
@@ -248,7 +250,7 @@ def test_only_empty_places_are_restored_into(file: Path, target: Any, kind: str)
     assert sorted(path for path in settings.data.rglob("*")) == before
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 @pytest.mark.database("sqlite")
 def test_what_fails_in_the_middle_leaves_nothing(
     file: Path, target: Any, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -269,6 +271,7 @@ def test_what_fails_in_the_middle_leaves_nothing(
     assert restore(file, settings, "open sesame").problems == []
 
 
+@pytest.mark.slow
 @pytest.mark.database("sqlite")
 def test_into_another_object_store(file: Path, life: Life, target: Any, tmp_path: Path) -> None:
     settings = target("sqlite", objects_url=str(tmp_path / "elsewhere"))
