@@ -111,7 +111,7 @@ def back_up(services: Services, path: Path, passphrase: str = "", told: Told = l
         1, __version__, head_revision(), services.storage.kind, services.clock.now_ms(), bool(passphrase)
     )
     done = Done(str(path), header.schema, has_keys=header.has_keys)
-    with _held(services, ["objects:pack", "objects:collect"]), ArchiveWriter(path) as archive:
+    with ArchiveWriter(path) as archive, _held(services, ["objects:pack", "objects:collect"]):
         archive.add(HEADER, msgspec.json.encode(header))
         if passphrase:
             archive.add(SECRETS, seal_secrets(services.settings, passphrase))
