@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 BOTH_DATABASES = (
     "tests/faults/",
     "tests/storage/",
+    "tests/app/test_backup",
     "tests/app/test_doctor",
     "tests/collaboration/test_inbox",
     "tests/overview/test_search",

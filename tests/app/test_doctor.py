@@ -70,6 +70,7 @@ def test_workers_and_replicas_are_counted_while_they_are_alive(composition: Comp
     assert findings(composition)["inference"].state == "bad"
 
 
+@pytest.mark.database("sqlite")
 @pytest.mark.parametrize(("age_s", "state"), [(5, "ok"), (300, "attention"), (7_300, "bad")])
 def test_a_backlog_is_judged_by_its_age(composition: Composition, now: int, age_s: int, state: str) -> None:
     name = SegmentName("e-1", "here", "boot", 1)
@@ -80,6 +81,7 @@ def test_a_backlog_is_judged_by_its_age(composition: Composition, now: int, age_
     assert bool(found.advice) == (state != "ok")
 
 
+@pytest.mark.database("sqlite")
 def test_a_key_that_others_may_read_is_bad(composition: Composition) -> None:
     composition.keys.signing_key("serving")
     key = composition.settings.keys / "serving.key"
@@ -88,6 +90,7 @@ def test_a_key_that_others_may_read_is_bad(composition: Composition) -> None:
     assert found.state == "bad" and str(key) in found.message and f"chmod 600 {key}" in found.advice
 
 
+@pytest.mark.database("sqlite")
 def test_a_lost_object_store_is_bad(composition: Composition) -> None:
     folder = next(path for path in Path(composition.objects.url).iterdir() if path.is_dir())
     folder.rename(folder.with_name("gone"))
@@ -112,6 +115,7 @@ def test_a_clock_that_was_moved_by_a_year_is_told() -> None:
     assert watch.moved_ms() == -365 * DAY_MS
 
 
+@pytest.mark.database("sqlite")
 def test_a_step_of_the_clock_is_bad_in_the_running_server(composition: Composition) -> None:
     passed = [0.0]
     watch = ClockWatch(composition.clock, lambda: passed[0])
@@ -119,6 +123,7 @@ def test_a_step_of_the_clock_is_bad_in_the_running_server(composition: Compositi
     assert "since the server started" in findings(composition, watch)["clock"].message
 
 
+@pytest.mark.database("sqlite")
 def test_its_route_is_for_administrators(composition: Composition, http: Any) -> None:
     assert http.get("/api/v1/doctor").status_code in (401, 403)
     secret = (composition.settings.data / "admin.token").read_text().strip()

@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     inference.add_argument("--data", type=Path, default=Path("holdfast-data") / "inference")
     inference.add_argument("--token-file", type=Path)
     inference.add_argument("--url", default="")
+    inference.add_argument("--replica", default="local")
     inference.add_argument("--allow-host", action="append")
     inference.add_argument("--supervised", action="store_true")
     fold = processes.add_parser("fold", help="one pass over the monitoring buckets, for the worker")
@@ -86,14 +87,27 @@ def _parser() -> argparse.ArgumentParser:
     identity = processes.add_parser("identity", help="people of a data folder, without a server")
     identity.add_argument("action", choices=("add-user", "set-password", "create-token"))
     identity.add_argument("--data", type=Path, default=Path("holdfast-data"))
+    backup = processes.add_parser("backup", help="everything into one file")
+    restore = processes.add_parser("restore", help="everything out of one file")
+    for process in (backup, restore):
+        process.add_argument("file", type=Path)
+        process.add_argument("--passphrase-file", type=Path)
+    restore.add_argument("--without-keys", action="store_true")
+    upgrade = processes.add_parser("upgrade", help="bring the database to this version's schema")
+    upgrade.add_argument("--check", action="store_true")
+    upgrade.add_argument("--no-backup", action="store_true")
+    for process in (backup, restore, upgrade):
+        process.add_argument("--data", type=Path, default=Path("holdfast-data"))
+        process.add_argument("--keys", type=Path)
+    administering = (backup, restore, upgrade, doctor, identity)
     objects = processes.add_parser("objects", help="upkeep of the object store")
     objects.add_argument("verb", choices=("show", "verify", "pack", "gc"))
     objects.add_argument("--data", type=Path, default=Path("holdfast-data"))
     objects.add_argument("--json", action="store_true")
-    for process in (server, worker, fold, doctor, identity, objects):
+    for process in (server, worker, fold, objects, *administering):
         process.add_argument("--database", metavar="URL", help=f"or {DATABASE_VARIABLE} in the environment")
         process.add_argument("--objects", default=os.environ.get("HOLDFAST_OBJECTS", ""))
-    for process in (server, worker, inference, fold, doctor, identity, objects):
+    for process in (server, worker, inference, fold, objects, *administering):
         process.add_argument("--log-level", choices=LEVELS, default="warning")
     return parser
 

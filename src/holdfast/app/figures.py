@@ -74,12 +74,16 @@ class StoreFigures(Collector):
         yield _gauge("audit_entries", "Entries of the audit log.", services.audit.status().size)
         yield _gauge("workers", "Workers alive.", len(leases.held(services.storage, WORKERS, now_ms)))
         yield self._leases(now_ms)
+        yield _gauge("outbox_waiting_deliveries", "Notifications not sent yet.", services.courier.waiting())
+        count, size = services.objects.sizes()
+        yield _gauge("objects", "Stored objects.", count)
+        yield _gauge("objects_stored_bytes", "Bytes that they take in the object store.", size)
         replicas = [one.is_alive for one in services.serving.replicas(now_ms)]
         yield _gauge("inference_replicas", "Inference servers alive.", sum(replicas))
 
     def _leases(self, now_ms: int) -> Metric:
         """Pieces of background work under way, by kind."""
-        kinds = ("prepare", "compact", "fold")
+        kinds = ("prepare", "compact", "fold", "objects")
         family = _family("leases_held", "Pieces of background work under way.", "work")
         for kind in kinds:
             family.add_metric([kind], len(leases.held(self._services.storage, kind, now_ms)))

@@ -19,6 +19,7 @@ def run(options: argparse.Namespace) -> int:
     return main(
         host=options.host,
         port=options.port,
+        replica=options.replica,
         control_plane_url=options.server,
         data_dir=options.data.absolute(),
         token=_token(options.token_file),

@@ -28,6 +28,7 @@ from holdfast.version import __version__
 from holdfast.web.hosts import is_loopback_host
 from holdfast.web.logs import configure_logs
 from holdfast.web.sockets import listen, netloc
+from holdfast.web.telemetry import traced
 
 __all__ = ["run"]
 
@@ -94,7 +95,7 @@ def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
         yield
         composition.closing.set()
 
-    app = build_app(composition, lifespan)
+    app = traced(build_app(composition, lifespan), "server")
     config = uvicorn.Config(
         app,
         http="httptools",

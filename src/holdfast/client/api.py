@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, TypeVar
@@ -119,7 +120,7 @@ class Api:
         repeatable: bool = False,
     ) -> Response:
         """One exchange, repeated where that is safe; a status of 400 or more is raised as its error class."""
-        sent = {**self._headers, **(headers or {})}
+        sent = {**self._headers, **_trace(), **(headers or {})}
         if json is not None:
             sent["Content-Type"] = "application/json"
             body = json
@@ -171,6 +172,17 @@ class Api:
                 f"The server's answer could not be read: {error}.",
                 hint="Check that the address is a holdfast server of the client's version.",
             ) from error
+
+
+def _trace() -> dict[str, str]:
+    """The headers by which the server's spans join the caller's trace (W3C Trace Context); none without a trace."""
+    if "opentelemetry.trace" not in sys.modules:
+        return {}
+    from opentelemetry import propagate  # where the program traces itself: then it is there
+
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers
 
 
 def _target(path: str, query: Mapping[str, Any]) -> str:

@@ -63,6 +63,10 @@ class Courier:
         with ThreadPoolExecutor(_AT_ONCE, "holdfast-deliver") as pool:
             return sum(pool.map(lambda one: self._deliver_all(one[0][0], one[1]), by_channel.items()))
 
+    def waiting(self) -> int:
+        """How many deliveries wait in all workspaces, for the operator."""
+        return self._storage.read(store.count_deliveries).get("pending", 0)
+
     def forget_old(self) -> None:
         """Delete what ended more than 30 days ago, dead letters too."""
         before = self._clock.now_ms() - _KEPT_MS

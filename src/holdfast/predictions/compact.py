@@ -23,7 +23,7 @@ from holdfast.predictions.records import CompactRequest, CompactResult, LabelBat
 from holdfast.predictions.service import Predictions
 from holdfast.storage import Tx, leases, lock
 
-__all__ = ["COMPACT_FOLDER", "compact_endpoint", "compact_pending", "run_child"]
+__all__ = ["COMPACT_FOLDER", "compact_endpoint", "compact_pending", "compaction_lease", "run_child"]
 
 COMPACT_FOLDER = "holdfast-compact-"
 """What the temporary folders begin with; a killed worker leaves one behind."""
@@ -59,6 +59,11 @@ def compact_pending(predictions: Predictions, clock: Clock, owner: str) -> int:
     return count
 
 
+def compaction_lease(endpoint_id: str) -> str:
+    """The name of the lease that whoever changes the endpoint's tables holds."""
+    return f"compact:{endpoint_id}"
+
+
 def compact_endpoint(
     predictions: Predictions, clock: Clock, workspace: str, endpoint_id: str, owner: str
 ) -> CompactResult | None:
@@ -66,7 +71,7 @@ def compact_endpoint(
 
     Raises HoldfastError when the child failed; what waits then stays and may be tried again.
     """
-    lease = leases.acquire(predictions.storage, f"compact:{endpoint_id}", owner, _TTL_MS, clock.now_ms())
+    lease = leases.acquire(predictions.storage, compaction_lease(endpoint_id), owner, _TTL_MS, clock.now_ms())
     if lease is None:
         return None
     held = [lease]

@@ -304,6 +304,11 @@ class Predictions:
         """(workspace, endpoint id) of the endpoints that wait for `compact.compact_endpoint`."""
         return self.storage.read(store.pending_endpoints)
 
+    @staticmethod
+    def endpoint_ids(tx: Tx) -> set[str]:
+        """The endpoints of all workspaces, deleted ones too: those that may have tables."""
+        return store.all_endpoint_ids(tx)
+
     def backlog(self) -> Backlog:
         """What waits for compaction at all endpoints, for the operator."""
         return self.storage.read(store.backlog)

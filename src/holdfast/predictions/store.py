@@ -39,6 +39,7 @@ from holdfast.storage import ALL_WORKSPACES, BigId, Tx, lock, metadata
 from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
+    "all_endpoint_ids",
     "backlog",
     "endpoint_by_id",
     "find_batch",
@@ -201,6 +202,11 @@ def workspace_of(tx: Tx, endpoint_id: str) -> str | None:
     """The workspace of an endpoint, deleted or not: replicas know endpoints by their ids alone."""
     query = select(_endpoints.c.workspace_id).where(_endpoints.c.endpoint_id == endpoint_id)
     return tx.execute(query.execution_options(**ALL_WORKSPACES)).scalar()
+
+
+def all_endpoint_ids(tx: Tx) -> set[str]:
+    """The ids of the endpoints of all workspaces, deleted ones too."""
+    return set(tx.execute(select(_endpoints.c.endpoint_id)).scalars())
 
 
 def list_endpoints(tx: Tx, workspace: str, after: str = "", limit: int = 1000) -> list[Endpoint]:

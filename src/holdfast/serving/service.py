@@ -403,6 +403,14 @@ def _snapshot(tx: Tx) -> tuple[int, list[tuple[str, Deployment, str]]]:
     return number, active
 
 
+def outrun_replicas(tx: Tx, now_ms: int) -> None:
+    """Make the generation higher than any that replicas may have seen: inside the restoring of a backup.
+
+    They refuse one that is lower. A deployment counts up less than once in a millisecond, so the time is higher.
+    """
+    store.raise_generation(tx, now_ms)
+
+
 def _alive(replica: Replica, now_ms: int) -> Replica:
     """The replica with whether it is alive at this time."""
     is_alive = replica.seen_at >= now_ms - _ALIVE_MS and replica.status != "stopped"

@@ -34,6 +34,7 @@ __all__ = [
     "list_replicas",
     "next_generation",
     "put_replica",
+    "raise_generation",
     "update_deployment",
     "waiting_deployments",
 ]
@@ -167,6 +168,15 @@ def next_generation(tx: Tx) -> int:
             update(_generations).where(_generations.c.workspace_id == DEPLOYMENT).values(generation=number)
         )
     return number
+
+
+def raise_generation(tx: Tx, number: int) -> None:
+    """Let the generation be at least this."""
+    hold(tx)
+    if 0 < generation(tx) < number:
+        tx.execute(
+            update(_generations).where(_generations.c.workspace_id == DEPLOYMENT).values(generation=number)
+        )
 
 
 def put_replica(tx: Tx, replica: Replica) -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy import URL
 
+from holdfast.kernel.spans import span
 from holdfast.storage.database import Database, Tx
 from holdfast.storage.figures import Connections, WriteFigures
 from holdfast.storage.location import address_of, describe, parse_location
@@ -59,12 +60,12 @@ class Storage:
 
     def write(self, fn: Callable[[Tx], T]) -> T:
         """The result of `fn(tx)`, after its commit. Raises RuntimeError inside another `write`."""
-        with self.figures.timing():
+        with span("storage.write", database=self.kind), self.figures.timing():
             return self._database.write(fn)
 
     async def write_async(self, fn: Callable[[Tx], T]) -> T:
         """As `write`, without blocking the event loop."""
-        with self.figures.timing():
+        with span("storage.write", database=self.kind), self.figures.timing():
             return await self._database.write_async(fn)
 
     def read(self, fn: Callable[[Tx], T]) -> T:

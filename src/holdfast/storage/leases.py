@@ -10,7 +10,7 @@ from holdfast.storage.engine import Storage, Tx
 from holdfast.storage.locks import lock
 from holdfast.storage.tables import metadata
 
-__all__ = ["Lease", "acquire", "check", "forget", "held", "release", "renew"]
+__all__ = ["Lease", "acquire", "check", "end_all", "forget", "held", "release", "renew"]
 
 _leases = Table(
     "lease",
@@ -123,6 +123,11 @@ def forget(storage: Storage, prefix: str, before_ms: int) -> int:
     """
     done = delete(_leases).where(*_named(prefix), _leases.c.expires_at < before_ms)
     return storage.write(lambda tx: tx.execute(done).rowcount)
+
+
+def end_all(tx: Tx) -> None:
+    """Free every lease: for a restored database, whose holders are those of another one."""
+    tx.execute(update(_leases).values(expires_at=0))
 
 
 def _named(prefix: str) -> tuple[ColumnElement[bool], ...]:

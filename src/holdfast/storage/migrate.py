@@ -8,13 +8,21 @@ from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
-from sqlalchemy import URL, Engine, create_engine, event, inspect
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.kernel.errors import Conflict, NotFound, Unavailable
 from holdfast.storage.location import Location, describe, parse_location
 
-__all__ = ["head_revision", "migrate", "require_current", "revision_of"]
+__all__ = [
+    "head_revision",
+    "is_known",
+    "migrate",
+    "open_location",
+    "require_current",
+    "revision_of",
+    "upgrade",
+]
 
 _MIGRATIONS = Path(str(files("holdfast.storage"))) / "migrations"
 _OLDEST_POSTGRES = 15
@@ -32,25 +40,39 @@ def migrate(location: Location | str) -> bool:
     revision = revision_of(location)
     if revision == head_revision():
         return False
-    if revision is not None and revision not in _revisions():
+    if revision is not None and not is_known(revision):
         raise Conflict(
             f"The database {describe(location)} has the schema {revision}, which this holdfast does not know: "
             "a newer one made it.",
             hint="Install that newer version of holdfast, or give another database.",
         )
+    engine = open_location(location)
+    try:
+        with engine.connect() as connection, connection.begin():
+            upgrade(connection)
+    finally:
+        engine.dispose()
+    return True
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the database of an open transaction to a revision, an empty one too. The caller commits."""
     # Alembic takes a third of a second to import and is needed on new and old folders alone.
     from alembic import command
     from alembic.config import Config
 
+    if connection.dialect.name == "postgresql":
+        # Replicas that start together: the first migrates, the others find it done.
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4815162342)")
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    engine = _sqlite_engine(location) if isinstance(location, Path) else _postgres_engine(location)
-    config.attributes["engine"] = engine
-    try:
-        command.upgrade(config, "head")
-    finally:
-        engine.dispose()
-    return True
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def open_location(location: Location) -> Engine:
+    """Connections for migrations, dumps and loads: on SQLite each transaction holds the write lock from its begin."""
+    return _sqlite_engine(location) if isinstance(location, Path) else _postgres_engine(location)
 
 
 def require_current(location: Location | str) -> None:
@@ -89,6 +111,11 @@ def revision_of(location: Location | str) -> str | None:
 def head_revision() -> str:
     """The revision of this version's schema."""
     return _revisions()[-1]
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version of holdfast knows the revision: made by it or by an older one."""
+    return revision in _revisions()
 
 
 def _revisions() -> list[str]:

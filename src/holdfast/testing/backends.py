@@ -52,6 +52,12 @@ class BackendContract:
             with raises(NotFound, key):
                 backend.size(key)
 
+    def test_what_is_listed_is_below_the_folder_at_any_depth(self, backend: Backend) -> None:
+        name = new_id()
+        assert list(backend.list(f"loose/{name}")) == []
+        backend.put(f"loose/{name}", [b"beside"])
+        assert list(backend.list(f"loose/{name}")) == []
+
     def test_ranges(self, backend: Backend) -> None:
         key = f"loose/{new_id()}"
         backend.put(key, [b"0123456789"])

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     delete,
+    func,
     insert,
     select,
     update,
@@ -30,6 +31,7 @@ from holdfast.storage import ALL_WORKSPACES, Tx, metadata
 __all__ = [
     "bring_forward",
     "claim",
+    "count_deliveries",
     "delete_channel",
     "delete_deliveries",
     "due_deliveries",
@@ -230,6 +232,12 @@ def list_deliveries(
         _deliveries.c.created_at.desc(), _deliveries.c.event.desc(), _deliveries.c.delivery_id
     )
     return [Delivery(*row) for row in tx.execute(query.offset(offset).limit(limit))]
+
+
+def count_deliveries(tx: Tx) -> dict[str, int]:
+    """How many deliveries of all workspaces there are in each state."""
+    query = select(_deliveries.c.state, func.count()).group_by(_deliveries.c.state)
+    return {state: int(count) for state, count in tx.execute(query)}
 
 
 def due_deliveries(tx: Tx, now_ms: int, limit: int) -> list[tuple[str, Delivery]]:

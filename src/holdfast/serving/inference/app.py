@@ -23,6 +23,7 @@ from holdfast.kernel.errors import (
     Unavailable,
 )
 from holdfast.kernel.ids import uuid7
+from holdfast.kernel.spans import span
 from holdfast.serving.inference import v2
 from holdfast.serving.inference.authorize import Authorizer, CallerAccess
 from holdfast.serving.inference.endpoints import Endpoint, Endpoints
@@ -163,7 +164,8 @@ class InferenceApp:
                 check_json(media_type.decode("latin-1"), has_binary_tensors=is_binary)
             request.body = await self._body(headers, receive)
             request.started = time.perf_counter()
-            return await self._predictor.answer(request)
+            with span("inference.predict", endpoint=request.endpoint.desired.name):
+                return await self._predictor.answer(request)
         except HoldfastError as error:
             self._predictor.record_failure(request, error)
             raise

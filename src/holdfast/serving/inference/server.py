@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -36,6 +37,7 @@ from holdfast.serving.inference.turn import Turn
 from holdfast.serving.records import DesiredState, Heartbeat
 from holdfast.web.hosts import Hosts, is_loopback_host
 from holdfast.web.sockets import listen, netloc
+from holdfast.web.telemetry import traced
 
 __all__ = ["run"]
 
@@ -92,7 +94,7 @@ class _Process:
         app = InferenceApp(
             self._endpoints, self._predictor, self._authorizer, hosts, settings.body_bytes, self._gauges
         )
-        self._server = _Server(self._config(app))
+        self._server = _Server(self._config(traced(app, "inference")))
         self._log_bytes = 0
 
     def _control_plane(self) -> ControlPlane:
@@ -196,7 +198,7 @@ class _Process:
                 except OSError:
                     _log.exception("a log segment could not be closed")
 
-    def _config(self, app: InferenceApp) -> uvicorn.Config:
+    def _config(self, app: Any) -> uvicorn.Config:
         return uvicorn.Config(
             app,
             http="httptools",

@@ -79,7 +79,7 @@ class Backend(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Every key below the folder `prefix`."""
+        """Every key below the folder `prefix`, at any depth; none when there is no such folder."""
         ...
 
     def presign(self, key: str, seconds: int) -> str | None:

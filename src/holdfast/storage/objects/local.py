@@ -90,13 +90,19 @@ class LocalBackend:
                 (self.root / key).unlink(missing_ok=True)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        with os.scandir(self.root / prefix) as entries:
-            for entry in entries:
-                try:
-                    found = entry.stat()
-                except FileNotFoundError:  # deleted since the folder was read
-                    continue
-                yield Entry(f"{prefix}/{entry.name}", found.st_size, found.st_mtime_ns // 1_000_000)
+        try:
+            with os.scandir(self.root / prefix) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        yield from self.list(f"{prefix}/{entry.name}")
+                        continue
+                    try:
+                        found = entry.stat()
+                    except FileNotFoundError:  # deleted since the folder was read
+                        continue
+                    yield Entry(f"{prefix}/{entry.name}", found.st_size, found.st_mtime_ns // 1_000_000)
+        except FileNotFoundError:
+            return
 
     def presign(self, key: str, seconds: int) -> None:
         return None
