@@ -69,3 +69,22 @@ def test_of_many_that_ask_at_once_one_gets_it(storage: Storage) -> None:
     with ThreadPoolExecutor(8) as pool:
         got = list(pool.map(lambda n: take(storage, f"worker-{n}", 0), range(8)))
     assert sum(one is not None for one in got) == 1
+
+
+def test_a_clock_that_was_a_year_ahead_locks_nobody_out(storage: Storage, clock: ManualClock) -> None:
+    year = 365 * 86_400_000
+    wrong = take(storage, "a", clock.now_ms() + year)
+    heir = take(storage, "b", clock.now_ms())
+    assert wrong is not None and heir is not None and heir.token > wrong.token
+    with pytest.raises(Conflict, match="taken over"):
+        leases.renew(storage, wrong, TTL, clock.now_ms())
+
+
+def test_a_clock_that_goes_back_a_little_leaves_the_lease_with_its_owner(
+    storage: Storage, clock: ManualClock
+) -> None:
+    held = take(storage, "a", clock.now_ms())
+    assert held is not None
+    renewed = leases.renew(storage, held, TTL, clock.now_ms() - 5_000)
+    assert take(storage, "b", clock.now_ms() - 5_000) is None
+    assert renewed.token == held.token

@@ -34,22 +34,22 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 def acquire(storage: Storage, name: str, owner: str, ttl_ms: int, now_ms: int) -> Lease | None:
-    """Take the lease when it is free, expired or already the owner's; None when another holds it."""
+    """Take the lease when it is free, expired or already the owner's; None when another holds it.
+
+    One that would last longer than `ttl_ms` was taken while a clock was wrong, and is free: nobody holds a lease for
+    longer than it may last.
+    """
 
     def fn(tx: Tx) -> Lease | None:
         lock(tx, "lease", name)
         row = tx.execute(
             select(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name)
         ).one_or_none()
-        if row is not None and row.owner != owner and row.expires_at > now_ms:
+        is_held = row is not None and now_ms < row.expires_at <= now_ms + ttl_ms
+        is_own = row is not None and row.owner == owner
+        if is_held and not is_own:
             return None
-        token = (
-            1
-            if row is None
-            else row.token
-            if row.owner == owner and row.expires_at > now_ms
-            else row.token + 1
-        )
+        token = 1 if row is None else row.token if is_held else row.token + 1
         values = {"owner": owner, "token": token, "expires_at": now_ms + ttl_ms}
         if row is None:
             tx.execute(insert(_leases).values(workspace_id=_SYSTEM, name=name, **values))

@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from holdfast.kernel.errors import HoldfastError, Unauthenticated, Unavailable
+from holdfast.kernel.errors import HoldfastError, PayloadTooLarge, Unauthenticated, Unavailable
 from holdfast.web.routing import Page, Raw, Redirect, Stream
 
 __all__ = ["ErrorPage", "error_response", "json_bytes", "respond", "wants_html"]
@@ -83,6 +83,8 @@ def error_response(request: Request, error: HoldfastError, page: ErrorPage) -> R
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, PayloadTooLarge):
+        response.headers["Connection"] = "close"  # or the rest of the body would still be taken
     return response
 
 
