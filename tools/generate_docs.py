@@ -16,6 +16,14 @@ import click
 import holdfast
 from holdfast.app.compose import Composition, all_routes
 from holdfast.cli.main import cli
+from holdfast.identity.records import (
+    ACCOUNT,
+    DEPLOYMENT_ROLES,
+    PERMISSIONS,
+    PUBLIC,
+    ROLE_PERMISSIONS,
+    SIGNED_IN,
+)
 from holdfast.kernel.errors import HoldfastError, error_classes
 from holdfast.settings import Settings
 from holdfast.web import Route
@@ -143,6 +151,41 @@ def http_page() -> str:
     return "\n".join([*lines, "", _INFERENCE])
 
 
+def permissions_page() -> str:
+    """Which role may use which route, from the route table."""
+    columns = ["nobody", *ROLE_PERMISSIONS, "deployment admin", "inference"]
+    lines = [
+        _MARK,
+        "# Permissions\n",
+        "A principal has a role by workspace; a role granted on the deployment (`*`) holds in every workspace, and its",
+        "administrators also manage users, workspaces and single sign-on. A token narrows what its owner may to one",
+        "workspace, to some permissions, or both. A workspace that one has no role in looks like one that does not exist.",
+        "In open mode everybody on the machine is a contributor, who may also replay event times; administration needs",
+        "the secret in `admin.token`.\n",
+        "## Permissions by role\n",
+        f"| permission | {' | '.join(columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    for permission in sorted(PERMISSIONS):
+        lines.append(f"| {permission} | {' | '.join(_mark(permission, column) for column in columns)} |")
+    lines += ["\n## Routes by role\n", f"| route | permission | {' | '.join(columns)} |"]
+    lines.append("|---" * (len(columns) + 2) + "|")
+    for route in sorted(_routes(), key=lambda item: (_is_page(item), item.path, item.method)):
+        marks = " | ".join(_mark(route.permission, column) for column in columns)
+        lines.append(f"| {route.method} `{route.path}` | {route.permission} | {marks} |")
+    return "\n".join([*lines, "", _INFERENCE_PERMISSIONS])
+
+
+def _mark(permission: str, column: str) -> str:
+    """`yes` where the role has the permission."""
+    held = {PUBLIC} if column == "nobody" else {PUBLIC, SIGNED_IN, ACCOUNT}
+    role = "admin" if column == "deployment admin" else column
+    held |= ROLE_PERMISSIONS.get(role, frozenset())
+    if column in ("deployment admin", "inference"):
+        held |= DEPLOYMENT_ROLES[role]
+    return "yes" if permission in held else ""
+
+
 def _routes() -> list[Route]:
     with tempfile.TemporaryDirectory() as folder:
         composition = Composition(Settings(data=Path(folder)))
@@ -181,8 +224,16 @@ _PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "errors.md": errors_page,
     "http-api.md": http_page,
+    "permissions.md": permissions_page,
     "python.md": python_page,
 }
+
+_INFERENCE_PERMISSIONS = """\
+## Inference server
+
+Predicting needs `predictions:infer` in the endpoint's workspace, rows with event times also `predictions:replay`, and
+reading an endpoint's inputs `serving:read`. `/v2`, `/v2/health/...` and `/metrics` are public.
+"""
 
 _INFERENCE = """\
 ## Inference server

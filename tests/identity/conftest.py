@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from argon2 import PasswordHasher
 
 from holdfast.identity.people import NewPerson
 from holdfast.identity.service import system_caller
@@ -24,6 +25,9 @@ class Crew:
 
     def __init__(self, composition: Composition) -> None:
         self.c = composition
+        # The real argon2id with its smallest parameters: what is tested here is not how long it takes.
+        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        vars(composition.people._passwords)["_hasher"] = hasher
 
     def admin(self, workspace: str = DEPLOYMENT) -> Caller:
         return system_caller(workspace, self.c.clock.now_ms())

@@ -26,7 +26,16 @@ from tests.identity.conftest import Crew
 if TYPE_CHECKING:
     from holdfast.app.compose import Composition
 
-OPEN_TO_ALL = {"/health", "/ready", "/version", "/login", "/sign-in", "/api/v1/login"}
+OPEN_TO_ALL = {
+    "/health",
+    "/ready",
+    "/version",
+    "/login",
+    "/login/sso",
+    "/login/sso/callback",
+    "/sign-in",
+    "/api/v1/login",
+}
 HELD = {
     **{role: held | {SIGNED_IN, ACCOUNT} for role, held in ROLE_PERMISSIONS.items()},
     "none": frozenset({SIGNED_IN, ACCOUNT}),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.identity.passwords import Passwords
 from holdfast.identity.records import (
     ACCOUNT,
     DEPLOYMENT_ADMIN,
@@ -115,3 +116,12 @@ def test_starts_at_once_leave_one_whole_secret(tmp_path: Path) -> None:
         made = set(pool.map(lambda _: ensure_secret_file(tmp_path / "admin.token"), range(8)))
     assert made == {ensure_secret_file(tmp_path / "admin.token")}
     assert [one.name for one in tmp_path.iterdir()] == ["admin.token"]
+
+
+def test_a_password_is_kept_as_argon2id() -> None:
+    passwords = Passwords()
+    kept = passwords.make_hash("correct horse battery")
+    assert kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert passwords.is_right(kept, "correct horse battery") and not passwords.is_right(kept, "wrong")
+    assert not passwords.is_right(None, "the password of nobody")
+    assert passwords.is_outdated("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$YWJjZGVmZ2hpamtsbW5vcA")

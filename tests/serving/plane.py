@@ -70,6 +70,7 @@ class Plane:
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        self.workspace = "default"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -101,7 +102,7 @@ class Plane:
 
     @property
     def caller(self) -> Caller:
-        return Caller(OPEN, "default", uuid7(), self.services.clock.now_ms())
+        return Caller(OPEN, self.workspace, uuid7(), self.services.clock.now_ms())
 
     def add_version(self, seed: int = 0) -> ModelVersion:
         """Register and prepare a logistic regression of x and y."""

@@ -68,6 +68,7 @@ def test_every_table_carries_the_workspace(file: Path) -> None:
         "one_time_secret",
         "login_attempt",
         "write_token",
+        "sign_on_provider",
     }
     assert {t.name for t in metadata.tables.values() if "workspace_id" not in t.c} - deployment_wide == set()
 

@@ -82,9 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = processes.add_parser("doctor", help="look for what is wrong")
     doctor.add_argument("--data", type=Path, default=Path("holdfast-data"))
     doctor.add_argument("--keys", type=Path)
-    for process in (server, worker, fold, doctor):
+    identity = processes.add_parser("identity", help="people of a data folder, without a server")
+    identity.add_argument("action", choices=("add-user", "set-password", "create-token"))
+    identity.add_argument("--data", type=Path, default=Path("holdfast-data"))
+    for process in (server, worker, fold, doctor, identity):
         process.add_argument("--database", metavar="URL", help=f"or {DATABASE_VARIABLE} in the environment")
-    for process in (server, worker, inference, fold, doctor):
+    for process in (server, worker, inference, fold, doctor, identity):
         process.add_argument("--log-level", choices=LEVELS, default="warning")
     return parser
 

@@ -83,7 +83,7 @@ def all_routes(composition: Composition) -> list[Route]:
     c = composition
     declared = [
         *audit_routes.routes(c.audit),
-        *identity_routes.routes(c.identity, c.people, c.tokens, c.sessions, c.roles, c.workspaces),
+        *identity_routes.routes(c.identity, c.people, c.tokens, c.sessions, c.roles, c.workspaces, c.sign_on),
         *collaboration_routes.routes(c.collaboration, c.channels),
         *tracking_routes.routes(c.tracking, c.models, c.objects),
         *registry_routes.routes(c.registry, c.objects),
@@ -146,7 +146,7 @@ def _pages(c: Composition) -> list[Route]:
     panel_of = functools.partial(build_panel, c.collaboration)
     return [
         *audit_pages.pages(c.audit),
-        *identity_pages.pages(c.people, c.tokens, c.sessions),
+        *identity_pages.pages(c.people, c.tokens, c.sessions, c.sign_on),
         *collaboration_pages.pages(c.collaboration, c.channels),
         *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run, panel_of),
         *registry_pages.pages(c.registry, c.tracking, panel_of),

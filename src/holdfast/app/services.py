@@ -15,11 +15,13 @@ from holdfast.collaboration.records import Person
 from holdfast.collaboration.senders import AppriseSender, WebhookSender
 from holdfast.collaboration.service import Collaboration
 from holdfast.identity.limits import LoginLimits
+from holdfast.identity.oidc import Oidc
 from holdfast.identity.passwords import Passwords
 from holdfast.identity.people import People
 from holdfast.identity.roles import Roles
 from holdfast.identity.service import ADMIN
 from holdfast.identity.sessions import Sessions
+from holdfast.identity.sign_on import SignOn
 from holdfast.identity.tokens import Tokens
 from holdfast.identity.watched import Watched
 from holdfast.identity.workspaces import Workspaces
@@ -61,6 +63,7 @@ class Services:
         self.sessions = Sessions(watched, self.clock, passwords, LoginLimits(self.storage))
         self.tokens = Tokens(watched, self.sessions)
         self.roles = Roles(watched)
+        self.sign_on = SignOn(watched, self.clock, Oidc(self.egress), self.sessions, self.keys.secret_box)
         self.workspaces = Workspaces(watched, archived=restate)
         self.tracking = Tracking(self.storage, self.objects)
         self.models = LoggedModels(self.storage, self.objects)

@@ -37,6 +37,13 @@ __all__ = ["cli", "main"]
         "inbox": "holdfast.cli.inbox",
         "audit": "holdfast.cli.audit",
         "search": "holdfast.cli.search",
+        "login": "holdfast.cli.login",
+        "logout": "holdfast.cli.login",
+        "user": "holdfast.cli.user",
+        "token": "holdfast.cli.token",
+        "role": "holdfast.cli.role",
+        "workspace": "holdfast.cli.workspace",
+        "sso": "holdfast.cli.sso",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     pass
 
-__all__ = ["json_option", "limit_option", "with_client"]
+__all__ = ["json_option", "limit_option", "with_client", "with_client_or_folder"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,6 +37,19 @@ def with_client(command: Command) -> Command:
     ):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[return-value]
+
+
+def with_client_or_folder(command: Command) -> Command:
+    """As `with_client`, and --data: then `client` is None and `data` the folder to work on without a server."""
+
+    @functools.wraps(command)
+    def wrapped(client: Any, *args: Any, data: str | None, **kwargs: Any) -> Any:
+        return command(None if data is not None else client, data, *args, **kwargs)
+
+    option = click.option(
+        "--data", metavar="DIR", help="Work on this data folder itself, on the server's machine."
+    )
+    return with_client(option(wrapped))  # type: ignore[return-value]
 
 
 def json_option(command: Command) -> Command:

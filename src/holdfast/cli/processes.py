@@ -52,6 +52,13 @@ database_option = click.option(
 data_option = click.option(
     "--data", metavar="DIR", default="holdfast-data", show_default=True, help="Data folder."
 )
+_allow_host = click.option(
+    "--allow-host",
+    "allow_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="A host name, beside loopback's, by which clients reach this server; *.DOMAIN is any below it; repeatable.",
+)
 
 
 @click.command()
@@ -65,6 +72,11 @@ data_option = click.option(
 @database_option
 @click.option("--no-worker", is_flag=True, help="Do not start the background worker.")
 @click.option("--no-inference", is_flag=True, help="Do not start the inference server (port + 1).")
+@_allow_host
+@click.option("--trusted-proxy", "trusted_proxies", metavar="ADDRESS|CIDR", multiple=True,
+              help="Whose X-Forwarded-For and X-Forwarded-Proto are believed; repeatable.")  # fmt: skip
+@click.option("--request-limit", type=click.IntRange(min=0), default=1000, show_default=True,
+              help="Requests a second that one user may send; 0 is no limit.")  # fmt: skip
 @_log_level
 def server(
     host: str,
@@ -75,12 +87,17 @@ def server(
     database: str | None,
     no_worker: bool,
     no_inference: bool,
+    allow_hosts: tuple[str, ...],
+    trusted_proxies: tuple[str, ...],
+    request_limit: int,
     log_level: str,
 ) -> None:
     """Start holdfast: web pages, API, worker and inference server."""
     arguments = ["server", "--host", host, "--port", str(port), "--data", data, "--log-level", log_level]
     arguments += _shared(keys, allow_egress)
     arguments += ["--no-worker"] * no_worker + ["--no-inference"] * no_inference
+    arguments += _each("--allow-host", allow_hosts) + _each("--trusted-proxy", trusted_proxies)
+    arguments += ["--request-limit", str(request_limit)]
     _start(arguments, database)
 
 
@@ -107,10 +124,32 @@ def worker(
               show_default=True, help="The control plane to serve for (or HOLDFAST_URL).")  # fmt: skip
 @click.option("--data", metavar="DIR", default="holdfast-data/inference", show_default=True,
               help="Folder for models and the log on their way.")  # fmt: skip
+@click.option("--token-file", metavar="FILE",
+              help="File with the token for the control plane (or HOLDFAST_TOKEN); on the server's machine "
+              "DATA/inference.token.")  # fmt: skip
+@click.option(
+    "--url", "own_url", metavar="URL", help="The address that clients are told (default: where it listens)."
+)
+@_allow_host
 @_log_level
-def serve(host: str, port: int, url: str, data: str, log_level: str) -> None:
-    """Start an inference server for a control plane."""
+def serve(
+    host: str,
+    port: int,
+    url: str,
+    data: str,
+    token_file: str | None,
+    own_url: str | None,
+    allow_hosts: tuple[str, ...],
+    log_level: str,
+) -> None:
+    """Start an inference server for a control plane.
+
+    It needs a token of a service account that has the role inference on the deployment.
+    """
     arguments = ["inference", "--host", host, "--port", str(port), "--server", url, "--data", data]
+    arguments += [] if token_file is None else ["--token-file", token_file]
+    arguments += [] if own_url is None else ["--url", own_url]
+    arguments += _each("--allow-host", allow_hosts)
     _start([*arguments, "--log-level", log_level])
 
 
@@ -132,7 +171,11 @@ def require_server(command: str) -> None:
 def _shared(keys: str | None, allow_egress: Sequence[str]) -> list[str]:
     """The options that the server and the worker have in common."""
     given = [] if keys is None else ["--keys", keys]
-    return given + [part for entry in allow_egress for part in ("--allow-egress", entry)]
+    return given + _each("--allow-egress", allow_egress)
+
+
+def _each(option: str, values: Sequence[str]) -> list[str]:
+    return [part for value in values for part in (option, value)]
 
 
 def _start(arguments: list[str], database: str | None = None) -> None:

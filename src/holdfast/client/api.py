@@ -22,6 +22,7 @@ _ATTEMPTS = 4
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 5.0
 _TRANSIENT = (502, 503, 504)
+_REFUSED = 429
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
@@ -54,7 +55,8 @@ class Api:
     """One server's JSON interface. Thread-safe.
 
     A request is repeated after a growing, jittered wait when it was not sent, or when it may be repeated
-    (GET, PUT, DELETE, or `repeatable=True`) and the connection broke or the server answered 502, 503 or 504.
+    (GET, PUT, DELETE, or `repeatable=True`) and the connection broke or the server answered 502, 503 or 504. One that was
+    refused as one too many (429) was not acted on and is always repeated.
     """
 
     def __init__(
@@ -154,7 +156,10 @@ class Api:
             return Unavailable(error.message, hint=self._hint, retry_after_s=0), may_repeat
         if response.status < 400:
             return response, False
-        return _error(response), may_repeat and response.status in _TRANSIENT
+        # One that asked too often was not acted on, so that it may be repeated whatever it is.
+        is_retriable = response.status == _REFUSED or (may_repeat and response.status in _TRANSIENT)
+        refused = _error(response)
+        return refused, is_retriable and not _is_long(refused)
 
     @staticmethod
     def _decode(response: Response, as_type: type[T]) -> T:
@@ -185,6 +190,11 @@ def _error(response: Response) -> HoldfastError:
     if isinstance(error, Unavailable):
         error.retry_after_s = _seconds(response.headers.get("retry-after"), error.retry_after_s)
     return error
+
+
+def _is_long(error: HoldfastError) -> bool:
+    """Whether the server asks to wait for longer than anybody would for one call."""
+    return isinstance(error, Unavailable) and error.retry_after_s > 10 * _LONGEST_WAIT_S
 
 
 def _seconds(text: str | None, default: float) -> float:

@@ -11,6 +11,7 @@ from holdfast.client.audit import AuditVerbs
 from holdfast.client.channels import ChannelVerbs
 from holdfast.client.collaboration import CollaborationVerbs
 from holdfast.client.connection import Connection, unreachable_hint
+from holdfast.client.identity import IdentityVerbs
 from holdfast.client.monitoring import MonitoringVerbs
 from holdfast.client.operations import OperationsVerbs
 from holdfast.client.records import Endpoint
@@ -31,15 +32,16 @@ class Client(
     CollaborationVerbs,
     ChannelVerbs,
     AuditVerbs,
+    IdentityVerbs,
     OperationsVerbs,
     SearchVerbs,
 ):
     """Everything that holdfast does, as methods. Thread-safe; usable as a context manager.
 
-    Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE; the default server is
-    http://127.0.0.1:5000. `transport` makes the transport for an address (tests pass their own). No
-    connection is made before the first call. Errors are the classes of `holdfast.errors`: Unavailable
-    without a server.
+    Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE, these over the token that `holdfast
+    login` kept; the default server is http://127.0.0.1:5000. `transport` makes the transport for an address
+    (tests pass their own). No connection is made before the first call. Errors are the classes of
+    `holdfast.errors`: Unavailable without a server.
     """
 
     def __init__(
@@ -68,6 +70,10 @@ class Client(
         transport = self._make_transport(url)
         self._transports.append(transport)
         return Api(transport, headers=self.connection.headers(), unreachable_hint=unreachable_hint(url))
+
+    def in_workspace(self, name: str) -> Client:
+        """A client of the same server with the same credential in another workspace; `*` is the deployment."""
+        return Client(self.url, token=self.connection.token, workspace=name, transport=self._make_transport)
 
     def server_version(self) -> str:
         """The version of holdfast that the server runs."""

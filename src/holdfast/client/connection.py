@@ -7,6 +7,8 @@ import os
 
 import msgspec
 
+from holdfast.client.credentials import kept_token
+
 __all__ = ["DEFAULT_URL", "Connection", "unreachable_hint", "user_name"]
 
 DEFAULT_URL = "http://127.0.0.1:5000"
@@ -23,11 +25,13 @@ class Connection(msgspec.Struct, frozen=True):
     def resolve(
         cls, url: str | None = None, token: str | None = None, workspace: str | None = None
     ) -> Connection:
-        """Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE, these over the default."""
+        """Arguments win over HOLDFAST_URL, HOLDFAST_TOKEN and HOLDFAST_WORKSPACE, these over what `holdfast login`
+        kept and the default."""
         environment = os.environ
+        chosen = url or environment.get("HOLDFAST_URL") or DEFAULT_URL
         return cls(
-            url=url or environment.get("HOLDFAST_URL") or DEFAULT_URL,
-            token=token or environment.get("HOLDFAST_TOKEN") or "",
+            url=chosen,
+            token=token or environment.get("HOLDFAST_TOKEN") or kept_token(chosen),
             workspace=workspace or environment.get("HOLDFAST_WORKSPACE") or "",
         )
 

@@ -34,11 +34,10 @@ from holdfast.kernel.errors import Forbidden, Unauthenticated
 from holdfast.kernel.principal import DEPLOYMENT, Caller, Principal
 from holdfast.storage import Storage, Tx
 from holdfast.web import Visit
-from holdfast.web.cookies import read_cookie
+from holdfast.web.cookies import WORKSPACE_COOKIE, read_cookie
 
-__all__ = ["WORKSPACE_COOKIE", "Identity", "Remembered"]
+__all__ = ["Identity", "Remembered"]
 
-WORKSPACE_COOKIE = "holdfast_workspace"
 _TTL_S = 1.0
 _MOST_KNOWN = 10_000
 _COARSE_MS = 60_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from typing import Any
 from urllib.parse import quote
 
 from holdfast.identity.people import People
@@ -10,6 +11,7 @@ from holdfast.identity.records import ACCOUNT, PUBLIC, SIGNED_IN
 from holdfast.identity.secrets import csrf_token, new_secret
 from holdfast.identity.service import NOBODY, held_permissions, may
 from holdfast.identity.sessions import Client, Sessions, read_session_cookie
+from holdfast.identity.sign_on import SignOn
 from holdfast.identity.tokens import NewToken, Tokens
 from holdfast.kernel.errors import Forbidden, InvalidInput, Unauthenticated
 from holdfast.web import Call, Form, Page, Redirect, Route
@@ -20,18 +22,47 @@ __all__ = ["pages"]
 _LOGIN_COOKIE = "holdfast_login"
 _FORM_LIMIT = 65_536
 _FORM_S = 3600
+_STATE_COOKIE = "holdfast_sign_on"
+_STATE_S = 600
 
 
-def pages(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
+def pages(people: People, tokens: Tokens, sessions: Sessions, sign_on: SignOn) -> list[Route]:
     """`/login`, `/logout`, `/sign-in?code=...` (which works once) and `/account`."""
-    return [*_login(sessions), *_account(people, tokens, sessions)]
+    return [*_login(sessions, sign_on), *_single_sign_on(sign_on), *_account(people, tokens, sessions)]
 
 
-def _login(sessions: Sessions) -> list[Route]:
+def _single_sign_on(sign_on: SignOn) -> list[Route]:
+    def begin(call: Call) -> Redirect:
+        started = sign_on.begin(call.url, _next_of(call))
+        cookie = write_cookie(_STATE_COOKIE, started.state, is_secure=call.is_secure, max_age_s=_STATE_S)
+        return Redirect(started.url, cookies=(cookie,))
+
+    def finish(call: Call) -> Redirect:
+        state = call.query.get("state", "")
+        held = read_cookie(call.headers, _STATE_COOKIE)
+        if not held or not hmac.compare_digest(state.encode(), held.encode()):
+            raise Forbidden("This sign-in was not begun in this browser.", hint="Sign in again at /login.")
+        if "error" in call.query:
+            raise Forbidden(
+                f"The provider did not sign you in: {call.query['error'][:80]!r}.",
+                hint="Sign in again at /login.",
+            )
+        cookie, wanted = sign_on.finish(call.query.get("code", ""), state, client_of(call))
+        return Redirect(wanted, cookies=(cookie, drop_cookie(_STATE_COOKIE, is_secure=call.is_secure)))
+
+    return [
+        Route("GET", "/login/sso", begin, PUBLIC, summary="Sign in at the single sign-on provider"),
+        Route(
+            "GET", "/login/sso/callback", finish, PUBLIC, summary="Where the provider sends the browser back"
+        ),
+    ]
+
+
+def _login(sessions: Sessions, sign_on: SignOn) -> list[Route]:
     def show(call: Call) -> Page | Redirect:
         if call.caller.principal != NOBODY and call.caller.principal.auth == "session":
             return Redirect(_next_of(call))
-        return _login_page(call)
+        return _login_page(call, sign_on)
 
     def log_in(call: Call) -> Page | Redirect:
         _check_csrf(call, read_cookie(call.headers, _LOGIN_COOKIE))
@@ -39,7 +70,7 @@ def _login(sessions: Sessions) -> list[Route]:
         try:
             cookie = sessions.log_in(name, password, client_of(call))
         except Unauthenticated as error:
-            return _login_page(call, name, error.message, 401)
+            return _login_page(call, sign_on, name, error.message, 401)
         return Redirect(
             _next_of(call), cookies=(cookie, drop_cookie(_LOGIN_COOKIE, is_secure=call.is_secure))
         )
@@ -70,6 +101,7 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
             "tokens": tokens.list_tokens(call.caller) if has_account else [],
             "permissions": held_permissions(who),
             "csrf": csrf_token(_session_secret(call)),
+            "sentence": _sentence(who.auth),
             "secret": secret,
             "problem": problem,
         }
@@ -117,6 +149,17 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
     ]  # fmt: skip
 
 
+def _sentence(auth: str) -> str:
+    if auth == "open":
+        return (
+            "This server is in open mode: everybody on this machine works without a login. The first user ends that: "
+            "holdfast user add NAME --admin --data DATA_FOLDER."
+        )
+    if auth == "session":
+        return "You are signed in in this browser. A session ends after 12 hours without use."
+    return "You use this page with a token."
+
+
 def client_of(call: Call) -> Client:
     """The browser behind a request."""
     return Client(
@@ -128,9 +171,15 @@ def client_of(call: Call) -> Client:
     )
 
 
-def _login_page(call: Call, name: str = "", problem: str = "", status: int = 200) -> Page:
+def _login_page(call: Call, sign_on: SignOn, name: str = "", problem: str = "", status: int = 200) -> Page:
     secret = new_secret()
-    context = {"next": _next_of(call), "csrf": csrf_token(secret), "name": name, "problem": problem}
+    context: dict[str, Any] = {
+        "next": _next_of(call),
+        "csrf": csrf_token(secret),
+        "name": name,
+        "problem": problem,
+    }
+    context["provider"] = sign_on.provider()
     cookie = write_cookie(_LOGIN_COOKIE, secret, is_secure=call.is_secure, max_age_s=_FORM_S)
     return Page("identity/login.html", context, "Sign in", status, (cookie,))
 

@@ -23,6 +23,7 @@ __all__ = [
     "MadeToken",
     "PersonRecord",
     "SessionRecord",
+    "SignOnProvider",
     "TokenRecord",
     "WhoAmI",
     "Workspace",
@@ -177,6 +178,16 @@ class Workspace(msgspec.Struct, frozen=True):
     description: str
     created_at: int
     archived_at: int | None = None
+
+
+class SignOnProvider(msgspec.Struct, frozen=True):
+    """The OpenID Connect provider of single sign-on, without its secret."""
+
+    issuer: str
+    client_id: str
+    scopes: str
+    groups_claim: str
+    has_secret: bool
 
 
 class WhoAmI(msgspec.Struct, frozen=True):

@@ -19,12 +19,14 @@ from holdfast.identity.records import (
     MadeToken,
     PersonRecord,
     SessionRecord,
+    SignOnProvider,
     TokenRecord,
     WhoAmI,
     Workspace,
 )
 from holdfast.identity.roles import Roles
 from holdfast.identity.sessions import Sessions
+from holdfast.identity.sign_on import NewProvider, SignOn
 from holdfast.identity.tokens import NewToken, Tokens
 from holdfast.identity.workspaces import Workspaces
 from holdfast.kernel.errors import NotFound
@@ -77,9 +79,11 @@ def routes(
     sessions: Sessions,
     roles: Roles,
     workspaces: Workspaces,
+    sign_on: SignOn,
 ) -> list[Route]:
     """The routes of this room."""
     return [
+        *_sign_on(sign_on),
         *_own(identity, people, tokens, sessions),
         *_people(people, sessions),
         *_tokens(tokens),
@@ -229,6 +233,27 @@ def _workspaces(identity: Identity, workspaces: Workspaces) -> list[Route]:
         Route("POST", base + "/{name}/restore", restore, need, summary="Take an archived workspace back",
               result=Workspace),
     ]  # fmt: skip
+
+
+def _sign_on(sign_on: SignOn) -> list[Route]:
+    def show(_call: Call) -> SignOnProvider:
+        found = sign_on.provider()
+        if found is None:
+            raise NotFound("There is no single sign-on provider.", hint="Set one with: holdfast sso set")
+        return found
+
+    def put(call: Call) -> SignOnProvider:
+        return sign_on.set_provider(call.caller, call.body)
+
+    def remove(call: Call) -> None:
+        sign_on.remove_provider(call.caller)
+
+    base, need, found = "/api/v1/single-sign-on", DEPLOYMENT_ADMIN, SignOnProvider
+    return [
+        Route("GET", base, show, need, summary="The single sign-on provider", result=found),
+        Route("PUT", base, put, need, NewProvider, "Use a single sign-on provider", result=found),
+        Route("DELETE", base, remove, need, summary="Use no single sign-on provider any more"),
+    ]
 
 
 def _visit(call: Call) -> Visit:

@@ -63,7 +63,7 @@ class Tokens:
         is_own = new.of in ("", caller.principal.name)
         require(caller, ACCOUNT if is_own else DEPLOYMENT_ADMIN)
         check_scope(new)
-        narrowed = self._narrowed(caller, new)
+        narrowed = self._narrowed(caller, new, is_own=is_own)
         return self._make(caller, narrowed, "" if is_own else new.of)
 
     def log_in(self, name: str, password: str, label: str, address: str, request_id: str) -> MadeToken:
@@ -97,8 +97,11 @@ class Tokens:
 
         return MadeToken(self._storage.write(fn), secret)
 
-    def _narrowed(self, caller: Caller, new: NewToken) -> NewToken:
-        """The request within the scope of the token that makes it. Raises Forbidden for more."""
+    def _narrowed(self, caller: Caller, new: NewToken, *, is_own: bool) -> NewToken:
+        """The request within the scope, and for one's own the life, of the token that makes it.
+
+        Raises Forbidden for more.
+        """
         who = caller.principal
         if who.auth != "token":
             return new
@@ -113,7 +116,7 @@ class Tokens:
         if beyond:
             raise Forbidden(f"This token lacks the permission {beyond[0]!r} and makes no token with it.")
         days = new.days
-        if own.expires_at is not None:
+        if own.expires_at is not None and is_own:
             left = max(1, (own.expires_at - caller.time_ms) // _DAY_MS)
             if days is not None and days > left:
                 raise Forbidden(f"This token ends in {left} days and makes none that lasts longer.")

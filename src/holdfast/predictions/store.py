@@ -34,7 +34,7 @@ from holdfast.predictions.records import (
     SegmentName,
     SegmentOutcome,
 )
-from holdfast.storage import BigId, Tx, lock, metadata
+from holdfast.storage import ALL_WORKSPACES, BigId, Tx, lock, metadata
 from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
@@ -197,7 +197,7 @@ def endpoint_by_id(tx: Tx, workspace: str, endpoint_id: str, *, hold: bool = Fal
 def workspace_of(tx: Tx, endpoint_id: str) -> str | None:
     """The workspace of an endpoint, deleted or not: replicas know endpoints by their ids alone."""
     query = select(_endpoints.c.workspace_id).where(_endpoints.c.endpoint_id == endpoint_id)
-    return tx.execute(query).scalar()
+    return tx.execute(query.execution_options(**ALL_WORKSPACES)).scalar()
 
 
 def list_endpoints(tx: Tx, workspace: str, after: str = "", limit: int = 1000) -> list[Endpoint]:
@@ -276,7 +276,7 @@ def pending_endpoints(tx: Tx) -> list[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for table in (_segments, _batches):
         query = select(table.c.workspace_id, table.c.endpoint_id).where(table.c.state == "pending").distinct()
-        found.update((row[0], row[1]) for row in tx.execute(query))
+        found.update((row[0], row[1]) for row in tx.execute(query.execution_options(**ALL_WORKSPACES)))
     return sorted(found)
 
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from holdfast.kernel.matching import Wanted
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion
 from holdfast.runtimes.records import ModelDescription, Parity
-from holdfast.storage import BigId, Tx, metadata
+from holdfast.storage import ALL_WORKSPACES, BigId, Tx, metadata
 from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
@@ -215,7 +215,8 @@ def list_versions(
 def pending_versions(tx: Tx) -> list[tuple[str, str, int]]:
     """(workspace, name, version) of every version that waits for its preparation, the oldest first."""
     query = select(_versions.c.workspace_id, _versions.c.name, _versions.c.version)
-    rows = tx.execute(query.where(_versions.c.status == "pending").order_by(_versions.c.created_at))
+    query = query.where(_versions.c.status == "pending").order_by(_versions.c.created_at)
+    rows = tx.execute(query.execution_options(**ALL_WORKSPACES))
     return [(row.workspace_id, row.name, row.version) for row in rows]
 
 

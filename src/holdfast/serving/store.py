@@ -22,7 +22,7 @@ from sqlalchemy import (
 from holdfast.kernel.principal import DEPLOYMENT
 from holdfast.predictions.records import Deployed
 from holdfast.serving.records import Deployment, EndpointReport, Replica
-from holdfast.storage import Tx, lock, metadata
+from holdfast.storage import ALL_WORKSPACES, Tx, lock, metadata
 
 __all__ = [
     "active_deployments",
@@ -127,7 +127,8 @@ def waiting_deployments(tx: Tx) -> list[tuple[str, Deployment]]:
     query = (
         select(_deployments).where(_deployments.c.state == "preparing").order_by(_deployments.c.deployment_id)
     )
-    return [(row.workspace_id, _deployment(row)) for row in tx.execute(query)]
+    found = tx.execute(query.execution_options(**ALL_WORKSPACES))
+    return [(row.workspace_id, _deployment(row)) for row in found]
 
 
 def end_deployments(tx: Tx, workspace: str, endpoint_id: str, states: tuple[str, ...], ended: str) -> int:

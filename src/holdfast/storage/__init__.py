@@ -9,6 +9,18 @@ from holdfast.storage import leases, trees
 from holdfast.storage.engine import Storage, Tx
 from holdfast.storage.locks import lock
 from holdfast.storage.objects import Blob, Objects
+from holdfast.storage.scope import ALL_WORKSPACES
 from holdfast.storage.tables import BigId, metadata
 
-__all__ = ["BigId", "Blob", "Objects", "Storage", "Tx", "leases", "lock", "metadata", "trees"]
+__all__ = [
+    "ALL_WORKSPACES",
+    "BigId",
+    "Blob",
+    "Objects",
+    "Storage",
+    "Tx",
+    "leases",
+    "lock",
+    "metadata",
+    "trees",
+]

@@ -22,6 +22,7 @@ from sqlalchemy.types import String
 from holdfast.kernel.errors import HoldfastError, IntegrityError, InvalidInput, Unavailable
 from holdfast.storage.database import Tx, closing, count_connections, nested, pool_is_busy, surrogate
 from holdfast.storage.figures import Connections
+from holdfast.storage.scope import refuse_unscoped
 
 __all__ = ["PostgresDatabase", "open_engine"]
 
@@ -60,6 +61,8 @@ class PostgresDatabase:
     def __init__(self, url: URL) -> None:
         self._writer = open_engine(url, _WRITER)
         self._reader = open_engine(url, _READER)
+        for engine in (self._writer, self._reader):
+            refuse_unscoped(engine)
         self._threads = ThreadPoolExecutor(_CONNECTIONS, "holdfast-writer")
         self._here = threading.local()
         self._closed = False

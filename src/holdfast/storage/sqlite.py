@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from holdfast.kernel.errors import IntegrityError, InvalidInput, Unavailable
 from holdfast.storage.database import Tx, closing, count_connections, nested, pool_is_busy, surrogate
 from holdfast.storage.figures import Connections
+from holdfast.storage.scope import refuse_unscoped
 
 __all__ = ["SqliteDatabase"]
 
@@ -208,6 +209,8 @@ def _engine(path: Path, begin: str, pool_size: int) -> Engine:
         if begin == "BEGIN":
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
+
+    refuse_unscoped(engine)
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:

@@ -29,6 +29,8 @@ from holdfast.tracking.store import runs as run_store
 __all__ = ["ARTIFACT_LIMIT", "DEFAULT_EXPERIMENT", "RUN_TREE", "Tracking"]
 
 DEFAULT_EXPERIMENT = "Default"
+DEFAULT_NUMBER = "0"
+"""What MLflow's clients call the default experiment of their workspace; the numbers of others are the deployment's."""
 RUN_TREE = "run"
 ARTIFACT_LIMIT = 5 * 1024**3
 _NAME_LIMIT, _USER_LIMIT = 250, 200
@@ -87,6 +89,7 @@ class Tracking:
     ) -> Run:
         """A new running run; the experiment is made when its name is new."""
         require(caller, "tracking:write")
+        experiment = DEFAULT_EXPERIMENT if experiment == DEFAULT_NUMBER else experiment
         _check_name("experiment", experiment, 500)
         if name:
             _check_name("run", name, _NAME_LIMIT)
@@ -332,7 +335,10 @@ def _insert_experiment(tx: Tx, caller: Caller, name: str) -> Experiment:
 
 
 def _find_experiment(tx: Tx, caller: Caller, experiment: str | int) -> Experiment:
+    """By number or name; `0` is the workspace's default experiment, as MLflow's clients take it to be."""
     found = None
+    if str(experiment) == DEFAULT_NUMBER:
+        experiment = DEFAULT_EXPERIMENT
     if isinstance(experiment, int) or (
         experiment.isascii() and experiment.isdigit() and len(experiment) < 18
     ):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
-__all__ = ["drop_cookie", "read_cookie", "write_cookie"]
+__all__ = ["WORKSPACE_COOKIE", "drop_cookie", "read_cookie", "write_cookie"]
+
+WORKSPACE_COOKIE = "holdfast_workspace"
+"""The workspace that a browser has chosen; `?workspace=` of a page chooses it."""
 
 
 def read_cookie(headers: Mapping[str, str], name: str) -> str:

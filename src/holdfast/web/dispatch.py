@@ -15,6 +15,7 @@ from starlette.responses import Response
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import InvalidInput, PayloadTooLarge
 from holdfast.kernel.principal import Caller, Principal
+from holdfast.web.cookies import WORKSPACE_COOKIE, write_cookie
 from holdfast.web.responses import respond
 from holdfast.web.routing import Call, Form, Page, Route, Upload, Visit
 
@@ -75,11 +76,20 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
                 raw_query=request.url.query,
                 address=_address(request),
             )
-            return respond(request, route.handler(call), door.render)
+            answer = route.handler(call)
+            if isinstance(answer, Page) and "workspace" in call.query:
+                answer = _remember_workspace(answer, call)
+            return respond(request, answer, door.render)
 
         return await to_thread.run_sync(work, limiter=limiter)
 
     return serve
+
+
+def _remember_workspace(page: Page, call: Call) -> Page:
+    """The browser stays in the workspace that the address of a page has chosen."""
+    cookie = write_cookie(WORKSPACE_COOKIE, call.caller.workspace, is_secure=call.is_secure)
+    return msgspec.structs.replace(page, cookies=(*page.cookies, cookie))
 
 
 async def _admitted(request: Request, route: Route, door: Door) -> Caller:

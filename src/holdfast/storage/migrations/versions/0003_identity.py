@@ -94,6 +94,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_login_attempt")),
     )
     op.create_index("ix_login_attempt_since", "login_attempt", ["since"])
+    op.create_table(
+        "sign_on_provider",
+        sa.Column("provider_no", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("issuer", sa.String(500), nullable=False),
+        sa.Column("client_id", sa.String(500), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.String(500), nullable=False),
+        sa.Column("groups_claim", sa.String(100), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("provider_no", name=op.f("pk_sign_on_provider")),
+    )
     workspaces = op.create_table(
         "workspace",
         sa.Column("workspace_id", sa.String(64), nullable=False),
