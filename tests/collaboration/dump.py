@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from holdfast.storage import Storage, Tx, metadata
+from holdfast.storage import ALL_WORKSPACES, Storage, Tx, metadata
 
 __all__ = ["dump"]
 
@@ -13,6 +13,7 @@ def dump(storage: Storage) -> str:
     """Every value of every table."""
 
     def read(tx: Tx) -> str:
-        return repr([list(tx.execute(select(table))) for table in metadata.sorted_tables])
+        tables = (select(table).execution_options(**ALL_WORKSPACES) for table in metadata.sorted_tables)
+        return repr([list(tx.execute(query)) for query in tables])
 
     return storage.read(read)

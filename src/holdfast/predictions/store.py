@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    Executable,
     Index,
     PrimaryKeyConstraint,
     Row,
@@ -282,11 +283,15 @@ def pending_endpoints(tx: Tx) -> list[tuple[str, str]]:
 
 def backlog(tx: Tx) -> Backlog:
     """What waits for compaction at all endpoints."""
+
+    def everywhere(query: Executable) -> Any:
+        return tx.execute(query.execution_options(**ALL_WORKSPACES))
+
     s, b = _segments.c, _batches.c
     waiting = select(func.count(), func.coalesce(func.sum(s.size), 0), func.min(s.received_at))
-    segments = tx.execute(waiting.where(s.state == "pending")).one()
-    batches = tx.execute(select(func.count(), func.min(b.received_at)).where(b.state == "pending")).one()
-    damaged = tx.execute(select(func.count()).select_from(_segments).where(s.damage != "")).scalar_one()
+    segments = everywhere(waiting.where(s.state == "pending")).one()
+    batches = everywhere(select(func.count(), func.min(b.received_at)).where(b.state == "pending")).one()
+    damaged = everywhere(select(func.count()).select_from(_segments).where(s.damage != "")).scalar_one()
     oldest = min((at for at in (segments[2], batches[1]) if at is not None), default=None)
     return Backlog(segments[0], int(segments[1]), batches[0], oldest, damaged)
 

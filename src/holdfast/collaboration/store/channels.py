@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from holdfast.collaboration.channel_records import Attempt, Channel, Delivery
 from holdfast.collaboration.events import Match
-from holdfast.storage import Tx, metadata
+from holdfast.storage import ALL_WORKSPACES, Tx, metadata
 
 __all__ = [
     "bring_forward",
@@ -165,7 +165,8 @@ def delete_deliveries(tx: Tx, before: int, limit: int) -> int:
     query = select(_deliveries.c.workspace_id, _deliveries.c.delivery_id).where(
         _deliveries.c.state != "pending", _deliveries.c.ended_at < before
     )
-    old = tx.execute(query.order_by(_deliveries.c.ended_at).limit(limit)).all()
+    query = query.order_by(_deliveries.c.ended_at).limit(limit)
+    old = tx.execute(query.execution_options(**ALL_WORKSPACES)).all()
     for table in (_attempts, _deliveries):
         for workspace, delivery_id in old:
             where = table.c.workspace_id == workspace, table.c.delivery_id == delivery_id
@@ -244,6 +245,7 @@ def due_deliveries(tx: Tx, now_ms: int, limit: int) -> list[tuple[str, Delivery]
             _deliveries.c.state == "pending", _deliveries.c.due_at <= now_ms, _channels.c.state == "active"
         )
         .order_by(_deliveries.c.due_at, _deliveries.c.event, _deliveries.c.delivery_id)
+        .execution_options(**ALL_WORKSPACES)
     )
     return [(row.workspace_id, Delivery(*row[1:])) for row in tx.execute(query.limit(limit))]
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from holdfast.collaboration.records import Comment, Revision
-from holdfast.storage import Tx, metadata
+from holdfast.storage import ALL_WORKSPACES, Tx, metadata
 
 __all__ = [
     "add_revision",
@@ -159,9 +159,13 @@ def delete_revisions(tx: Tx, workspace: str, comment_id: str) -> None:
 def erase_author(tx: Tx, principal_id: str) -> None:
     """Write `erased` in place of an author's name, in every workspace; what was said stays."""
     mine = _comments.c.author_id == principal_id
-    names = list(tx.execute(select(_comments.c.author).where(mine).distinct()).scalars())
-    tx.execute(update(_comments).where(mine).values(author="erased"))
-    tx.execute(update(_comments).where(_comments.c.deleted_by.in_(names)).values(deleted_by="erased"))
+    authors = select(_comments.c.author).where(mine).distinct().execution_options(**ALL_WORKSPACES)
+    names = list(tx.execute(authors).scalars())
+    for change in (
+        update(_comments).where(mine).values(author="erased"),
+        update(_comments).where(_comments.c.deleted_by.in_(names)).values(deleted_by="erased"),
+    ):
+        tx.execute(change.execution_options(**ALL_WORKSPACES))
 
 
 def _values(comment: Comment) -> dict[str, Any]:

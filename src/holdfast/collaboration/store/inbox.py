@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from holdfast.collaboration.records import Notification, Subscription
-from holdfast.storage import Tx, metadata
+from holdfast.storage import ALL_WORKSPACES, Tx, metadata
 
 __all__ = [
     "advance",
@@ -158,8 +158,10 @@ def mark_read(tx: Tx, workspace: str, principal_id: str, events: Sequence[int] |
 def erase_principal(tx: Tx, principal_id: str) -> None:
     """Delete what a principal was told and watches, and take its name off what it told others, in every workspace."""
     for table in (_notifications, _subscriptions):
-        tx.execute(delete(table).where(table.c.principal_id == principal_id))
-    rows = tx.execute(select(_notifications).where(_notifications.c.actor_id == principal_id)).all()
+        own = delete(table).where(table.c.principal_id == principal_id)
+        tx.execute(own.execution_options(**ALL_WORKSPACES))
+    told = select(_notifications).where(_notifications.c.actor_id == principal_id)
+    rows = tx.execute(told.execution_options(**ALL_WORKSPACES)).all()
     for row in rows:
         where = (
             _notifications.c.workspace_id == row.workspace_id,
