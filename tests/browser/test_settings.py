@@ -91,7 +91,7 @@ def test_a_token_is_made_shown_once_and_revoked(
     row = page.get_by_role("row").filter(has_text=name)
     row.locator("summary").click()
     row.get_by_role("button", name="Revoke it").click()
-    expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("revoked")
+    expect(page.get_by_role("row").filter(has_text=name)).to_have_count(0)
     assert (
         httpx.get(f"{manned}/api/v1/whoami", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
     )

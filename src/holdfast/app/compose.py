@@ -72,7 +72,9 @@ class Composition(Services):
             is_open_allowed=is_loopback_host(settings.host),
             limits=RequestLimits(settings.request_limit),
         )
-        self.search = Search(self.audit, self.tracking, self.registry, self.predictions, self.monitor)
+        self.search = Search(
+            self.audit, self.tracking, self.registry, self.predictions, self.monitor, self.people
+        )
         self.clock_watch = ClockWatch(self.clock)
         self.metrics = Metrics(StoreFigures(self))
 

@@ -281,8 +281,6 @@ def _signs_in(person: PersonRecord) -> str:
 
 
 def _token_row(token: TokenRecord, owner: str, now_ms: int) -> _TokenRow:
-    if token.revoked_at is not None:
-        return _TokenRow(token, owner, "neutral", "revoked")
     if token.expires_at is not None and token.expires_at <= now_ms:
         return _TokenRow(token, owner, "neutral", "ended")
     return _TokenRow(token, owner, "ok", "valid")
