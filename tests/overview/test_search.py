@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from holdfast.identity.people import NewPerson
+from holdfast.identity.service import system_caller
 from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.principal import Caller
@@ -121,6 +123,16 @@ def test_only_rooms_that_the_caller_may_read_answer(
     assert find("wolf", stranger) == []
     pages = composition.search.find(stranger, "", 20).items
     assert [hit.name for hit in pages] == ["Account"]
+
+
+def test_people_are_found_by_administrators_of_the_deployment_alone(
+    composition: Composition, caller: Caller, find: Find
+) -> None:
+    root = system_caller("default", caller.time_ms)
+    new = NewPerson("ada", display_name="Ada Lovelace", email="countess@example.org")
+    composition.people.add(root, new)
+    assert find("lovelace", root) == find("countess", root) == [("person", "ada")]
+    assert find("lovelace") == []
 
 
 def test_without_words_there_are_the_pages_to_go_to(composition: Composition, caller: Caller) -> None:

@@ -15,6 +15,7 @@ from holdfast.app.doctor import Report, examine
 from holdfast.app.doctor.clocks import ClockWatch
 from holdfast.app.figures import StoreFigures
 from holdfast.app.services import Services
+from holdfast.app.settings_pages import settings_pages as server_settings
 from holdfast.audit import pages as audit_pages
 from holdfast.audit import routes as audit_routes
 from holdfast.collaboration import pages as collaboration_pages
@@ -27,11 +28,13 @@ from holdfast.identity.limits import RequestLimits
 from holdfast.identity.records import DEPLOYMENT_ADMIN, PUBLIC, SIGNED_IN
 from holdfast.identity.secrets import ensure_secret_file
 from holdfast.identity.service import NOBODY, may
+from holdfast.identity.settings_pages import settings_pages as identity_settings
 from holdfast.kernel.errors import Unavailable
 from holdfast.kernel.principal import Caller
 from holdfast.monitoring import routes as monitoring_routes
 from holdfast.overview import pages as overview_pages
 from holdfast.overview import routes as overview_routes
+from holdfast.overview.places import settings_of
 from holdfast.overview.search import Search
 from holdfast.predictions import routes as predictions_routes
 from holdfast.registry import pages as registry_pages
@@ -53,7 +56,7 @@ __all__ = ["MLFLOW_VERSION", "Composition", "all_routes", "build_app"]
 
 MLFLOW_VERSION = "3.17.2"
 """The version of the MLflow protocol that clients are told on /version."""
-_ROOMS_WITH_PAGES = ("audit", "identity", "collaboration", "tracking", "registry", "overview")
+_ROOMS_WITH_PAGES = ("app", "audit", "identity", "collaboration", "tracking", "registry", "overview")
 
 
 class Composition(Services):
@@ -69,7 +72,9 @@ class Composition(Services):
             is_open_allowed=is_loopback_host(settings.host),
             limits=RequestLimits(settings.request_limit),
         )
-        self.search = Search(self.audit, self.tracking, self.registry, self.predictions, self.monitor)
+        self.search = Search(
+            self.audit, self.tracking, self.registry, self.predictions, self.monitor, self.people
+        )
         self.clock_watch = ClockWatch(self.clock)
         self.metrics = Metrics(StoreFigures(self))
 
@@ -113,6 +118,7 @@ def build_app(
             workspaces=_workspaces(c, request) if is_known else [],
             principal=caller.principal.name if caller is not None and is_known else "",
             counts=_counts(c, caller) if caller is not None and is_known else {},
+            settings=settings_of(caller) if caller is not None and is_known else [],
             url=f"{request.url.scheme}://{request.url.netloc}",
             version=__version__,
             now_ms=c.clock.now_ms(),
@@ -147,6 +153,8 @@ def _pages(c: Composition) -> list[Route]:
     return [
         *audit_pages.pages(c.audit, c.checkpoints),
         *identity_pages.pages(c.people, c.tokens, c.sessions, c.sign_on),
+        *identity_settings(c.people, c.tokens, c.sessions, c.roles, c.workspaces),
+        *server_settings(c, c.clock_watch),
         *collaboration_pages.pages(c.collaboration, c.channels),
         *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run, panel_of),
         *registry_pages.pages(c.registry, c.tracking, panel_of),

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from holdfast.collaboration.channel_records import Channel, DeliveryReport
+from holdfast.collaboration.channel_records import WEBHOOK, Channel, DeliveryReport
 from holdfast.collaboration.channels import Channels
+from holdfast.collaboration.events import EVENT_TYPES, Match
 from holdfast.collaboration.panel import build_line, view_comment
 from holdfast.collaboration.records import Comment, Notification, Revision
 from holdfast.collaboration.service import BODY_LIMIT, Collaboration
+from holdfast.identity.forms import attempt
 from holdfast.kernel.errors import InvalidInput
 from holdfast.web import Call, Form, Page, Redirect, Route
 from holdfast.web.diffs import DiffLine, read_diff
@@ -153,12 +155,37 @@ def _inbox_forms(collaboration: Collaboration) -> list[Route]:
 
 
 def _channel_pages(channels: Channels) -> list[Route]:
-    def show(call: Call) -> Page:
+    def page(call: Call, problem: str = "", status: int = 200, secret: str = "") -> Page:
         found = channels.list_channels(call.caller).items
         views = [_view_channel(call, channels, channel) for channel in found]
         kind, sentence = _channels_sentence(views)
-        context = {"views": views, "kind": kind, "sentence": sentence, "states": _STATES}
-        return Page("collaboration/channels.html", context, "Channels")
+        context = {
+            "views": views,
+            "kind": kind,
+            "sentence": sentence,
+            "states": _STATES,
+            "problem": problem,
+            "secret": secret,
+            "entered": call.body if problem and isinstance(call.body, dict) else {},
+            "events": [("", "every event"), ("alert", "alerts"), *((name, name) for name in EVENT_TYPES)],
+        }
+        return Page("collaboration/channels.html", context, "Channels", status)
+
+    def add(call: Call) -> Redirect | Page:
+        def change() -> Redirect | Page:
+            name, url = _field(call, "name").strip(), _field(call, "url").strip()
+            event = _field(call, "event")
+            match = Match(events=(event,) if event else (), severity=_field(call, "severity") or "info")
+            if _field(call, "kind") == WEBHOOK:
+                return page(call, secret=channels.add_webhook(call.caller, name, url, match).secret)
+            channels.add_channel(call.caller, name, url, match)
+            return Redirect(f"/settings/channels#{name}")
+
+        return attempt(change, lambda *told: page(call, *told))
+
+    def remove(call: Call) -> Redirect:
+        channels.remove_channel(call.caller, call.path["name"])
+        return Redirect("/settings/channels")
 
     def test(call: Call) -> Redirect:
         channels.test_channel(call.caller, call.path["name"])
@@ -174,7 +201,9 @@ def _channel_pages(channels: Channels) -> list[Route]:
 
     one, admin = "/settings/channels/{name}", "channels:admin"
     return [
-        Route("GET", "/settings/channels", show, admin, summary="Channels and webhooks"),
+        Route("GET", "/settings/channels", page, admin, summary="Channels and webhooks"),
+        Route("POST", "/settings/channels", add, admin, Form, "Add a channel or webhook, by a form"),
+        Route("POST", one + "/remove", remove, admin, Form, "Remove a channel, by a form"),
         Route("POST", one + "/test", test, admin, Form, "Send a test message, by a form"),
         Route("POST", one + "/resume", resume, admin, Form, "Resume a channel, by a form"),
         Route("POST", one + "/deliveries/{delivery_id}/retry", retry, admin, Form, "Send a dead letter again, by a form"),

@@ -6,13 +6,14 @@ import hmac
 from typing import Any
 from urllib.parse import quote
 
+from holdfast.identity.forms import FORM_LIMIT, check_csrf, check_form, form_token, token_form
 from holdfast.identity.people import People
 from holdfast.identity.records import ACCOUNT, PUBLIC, SIGNED_IN
 from holdfast.identity.secrets import csrf_token, new_secret
 from holdfast.identity.service import NOBODY, held_permissions, may
 from holdfast.identity.sessions import Client, Sessions, read_session_cookie
 from holdfast.identity.sign_on import SignOn
-from holdfast.identity.tokens import NewToken, Tokens
+from holdfast.identity.tokens import Tokens
 from holdfast.kernel.errors import Forbidden, InvalidInput, Unauthenticated
 from holdfast.web import Call, Form, Page, Redirect, Route
 from holdfast.web.cookies import drop_cookie, read_cookie, write_cookie
@@ -20,7 +21,6 @@ from holdfast.web.cookies import drop_cookie, read_cookie, write_cookie
 __all__ = ["pages"]
 
 _LOGIN_COOKIE = "holdfast_login"
-_FORM_LIMIT = 65_536
 _FORM_S = 3600
 _STATE_COOKIE = "holdfast_sign_on"
 _STATE_S = 600
@@ -65,7 +65,7 @@ def _login(sessions: Sessions, sign_on: SignOn) -> list[Route]:
         return _login_page(call, sign_on)
 
     def log_in(call: Call) -> Page | Redirect:
-        _check_csrf(call, read_cookie(call.headers, _LOGIN_COOKIE))
+        check_csrf(call, read_cookie(call.headers, _LOGIN_COOKIE))
         name, password = call.body.get("name", "").strip().lower(), call.body.get("password", "")
         try:
             cookie = sessions.log_in(name, password, client_of(call))
@@ -76,7 +76,7 @@ def _login(sessions: Sessions, sign_on: SignOn) -> list[Route]:
         )
 
     def log_out(call: Call) -> Redirect:
-        _check_session_csrf(call)
+        check_form(call)
         return Redirect("/login", cookies=(sessions.log_out(call.caller, is_secure=call.is_secure),))
 
     def sign_in(call: Call) -> Redirect:
@@ -84,8 +84,8 @@ def _login(sessions: Sessions, sign_on: SignOn) -> list[Route]:
 
     return [
         Route("GET", "/login", show, PUBLIC, summary="Sign in"),
-        Route("POST", "/login", log_in, PUBLIC, Form, "Sign in with name and password", _FORM_LIMIT),
-        Route("POST", "/logout", log_out, SIGNED_IN, Form, "Sign out", _FORM_LIMIT),
+        Route("POST", "/login", log_in, PUBLIC, Form, "Sign in with name and password", FORM_LIMIT),
+        Route("POST", "/logout", log_out, SIGNED_IN, Form, "Sign out", FORM_LIMIT),
         Route("GET", "/sign-in", sign_in, PUBLIC, summary="Sign in with a one-time code"),
     ]
 
@@ -100,7 +100,7 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
             "sessions": sessions.list_sessions(call.caller) if who.auth == "session" else [],
             "tokens": tokens.list_tokens(call.caller) if has_account else [],
             "permissions": held_permissions(who),
-            "csrf": csrf_token(_session_secret(call)),
+            "csrf": form_token(call),
             "sentence": _sentence(who.auth),
             "secret": secret,
             "problem": problem,
@@ -111,7 +111,7 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
         return account_page(call)
 
     def change_password(call: Call) -> Page | Redirect:
-        _check_session_csrf(call)
+        check_form(call)
         fields = call.body
         if fields.get("new", "") != fields.get("again", ""):
             return account_page(call, problem="The new password and its repetition differ.", status=400)
@@ -122,30 +122,30 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
         return Redirect("/account")
 
     def end_session(call: Call) -> Redirect:
-        _check_session_csrf(call)
+        check_form(call)
         sessions.end(call.caller, call.path["session_id"])
         return Redirect("/account")
 
     def make_token(call: Call) -> Page:
-        _check_session_csrf(call)
+        check_form(call)
         try:
-            made = tokens.create(call.caller, _token_of(call.body))
+            made = tokens.create(call.caller, token_form(call.body))
         except InvalidInput as error:
             return account_page(call, problem=str(error), status=400)
         return account_page(call, secret=made.secret)
 
     def revoke_token(call: Call) -> Redirect:
-        _check_session_csrf(call)
+        check_form(call)
         tokens.revoke(call.caller, call.path["token_id"])
         return Redirect("/account")
 
     base = "/account"
     return [
         Route("GET", base, show, SIGNED_IN, summary="One's own account"),
-        Route("POST", base + "/password", change_password, ACCOUNT, Form, "Change one's own password", _FORM_LIMIT),
-        Route("POST", base + "/sessions/{session_id}/end", end_session, ACCOUNT, Form, "End a session", _FORM_LIMIT),
-        Route("POST", base + "/tokens", make_token, ACCOUNT, Form, "Make an API token", _FORM_LIMIT),
-        Route("POST", base + "/tokens/{token_id}/revoke", revoke_token, ACCOUNT, Form, "Revoke an API token", _FORM_LIMIT),
+        Route("POST", base + "/password", change_password, ACCOUNT, Form, "Change one's own password", FORM_LIMIT),
+        Route("POST", base + "/sessions/{session_id}/end", end_session, ACCOUNT, Form, "End a session", FORM_LIMIT),
+        Route("POST", base + "/tokens", make_token, ACCOUNT, Form, "Make an API token", FORM_LIMIT),
+        Route("POST", base + "/tokens/{token_id}/revoke", revoke_token, ACCOUNT, Form, "Revoke an API token", FORM_LIMIT),
     ]  # fmt: skip
 
 
@@ -165,7 +165,7 @@ def client_of(call: Call) -> Client:
     return Client(
         call.address,
         call.headers.get("user-agent", ""),
-        _session_secret(call),
+        read_session_cookie(call.headers, is_secure=call.is_secure),
         call.is_secure,
         call.caller.request_id,
     )
@@ -192,32 +192,3 @@ def _next_of(call: Call) -> str:
         wanted.startswith("/") and not wanted.startswith(("//", "/\\", "/login")) and wanted.isprintable()
     )
     return quote(wanted, safe="/?&=%:@,.~+;!*'()-_#") if is_own else "/"
-
-
-def _session_secret(call: Call) -> str:
-    return read_session_cookie(call.headers, is_secure=call.is_secure)
-
-
-def _check_session_csrf(call: Call) -> None:
-    _check_csrf(call, _session_secret(call))
-
-
-def _check_csrf(call: Call, secret: str) -> None:
-    given = call.body.get("csrf", "")
-    if not secret or not hmac.compare_digest(given.encode(), csrf_token(secret).encode()):
-        raise Forbidden(
-            "The form does not belong to this browser, or it is too old.", hint="Open the page anew."
-        )
-
-
-def _token_of(fields: dict[str, str]) -> NewToken:
-    days = fields.get("days", "").strip()
-    if days and not (days.isascii() and days.isdigit() and len(days) < 6):
-        raise InvalidInput(f"{days[:20]!r} is not a number of days.")
-    permissions = fields.get("permissions", "").replace(",", " ").split()
-    return NewToken(
-        fields.get("name", ""),
-        workspace=fields.get("workspace") or None,
-        permissions=permissions or None,
-        days=int(days) if days else None,
-    )

@@ -16,6 +16,7 @@ from holdfast.identity.store import people as store
 from holdfast.identity.watched import Watched
 from holdfast.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from holdfast.kernel.ids import new_id
+from holdfast.kernel.matching import Found, Hit, Wanted, fit
 from holdfast.kernel.principal import DEPLOYMENT, Caller
 from holdfast.storage import Tx, lock
 
@@ -70,6 +71,12 @@ class People:
     def list(self, kind: Kind | None = None) -> _Records:
         """Every user and service account that is not erased, the oldest first."""
         return self._storage.read(lambda tx: store.list_people(tx, kind))
+
+    def search(self, caller: Caller, wanted: Wanted, limit: int) -> Found:
+        """The best users and service accounts for the words. For administrators of the deployment."""
+        require(caller, DEPLOYMENT_ADMIN)
+        found = self._storage.read(lambda tx: store.search_people(tx, wanted, limit))
+        return Found([_hit(wanted, person) for person in found])
 
     def has_administrator(self) -> bool:
         """Whether a user administers the deployment."""
@@ -201,6 +208,13 @@ def person_of(tx: Tx, name: str) -> PersonRecord:
             f"There is no user or service account {name[:80]!r}.", hint="List them with: holdfast user list"
         )
     return person
+
+
+def _hit(wanted: Wanted, person: PersonRecord) -> Hit:
+    kind = "service account" if person.kind == "service" else "user"
+    about = " · ".join(part for part in (kind, person.display_name, person.email) if part)
+    score = max(fit(wanted, person.name), fit(wanted, person.display_name))
+    return Hit("person", person.name, f"/settings/people#{person.name}", about, score, person.created_at)
 
 
 def keep_an_administrator(tx: Tx) -> None:

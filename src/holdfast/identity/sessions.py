@@ -160,12 +160,16 @@ class Sessions:
         return drop_cookie(_cookie_name(is_secure), is_secure=is_secure)
 
     def list_sessions(self, caller: Caller, of: str | None = None) -> list[SessionRecord]:
-        """The caller's own sessions; those of the principal with id `of` for administrators of the deployment."""
+        """The caller's own sessions; those of the principal with id `of`, or with `*` of everybody, for
+        administrators of the deployment.
+        """
         own = caller.principal.id
         if of not in (None, own):
             require(caller, DEPLOYMENT_ADMIN)
         now_ms = self._clock.now_ms()
-        found = self._storage.read(lambda tx: store.list_sessions(tx, of or own, now_ms))
+        found = self._storage.read(
+            lambda tx: store.list_sessions(tx, None if of == "*" else of or own, now_ms)
+        )
         here = caller.principal.token_id
         return [
             msgspec.structs.replace(one, is_current=one.id == here)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from holdfast.identity.records import SIGNED_IN
+from holdfast.identity.records import ACCOUNT, DEPLOYMENT_ADMIN, SIGNED_IN
 from holdfast.identity.service import may
 from holdfast.kernel.matching import Hit, Wanted, fit
 from holdfast.kernel.principal import Caller
 
-__all__ = ["find_places"]
+__all__ = ["find_places", "settings_of"]
 
 _KIND = "page"
 
@@ -35,7 +35,13 @@ _PLACES = (
     _Place("Inbox", "/inbox", "inbox:use", "notifications mentions"),
     _Place("Unread notifications", "/inbox?state=unread", "inbox:use", "inbox mentions"),
     _Place("Account", "/account", SIGNED_IN, "password sessions tokens me profile sign out"),
-    _Place("Channels and webhooks", "/settings/channels", "channels:admin", "settings slack e-mail notify"),
+    _Place("People", "/settings/people", DEPLOYMENT_ADMIN, "settings users service accounts"),
+    _Place("Roles", "/settings/roles", "identity:admin", "settings permissions groups"),
+    _Place("Tokens", "/settings/tokens", ACCOUNT, "settings api secret"),
+    _Place("Sessions", "/settings/sessions", ACCOUNT, "settings browsers login"),
+    _Place("Workspaces", "/settings/workspaces", DEPLOYMENT_ADMIN, "settings"),
+    _Place("Channels", "/settings/channels", "channels:admin", "settings webhooks slack e-mail notify"),
+    _Place("This server", "/settings/server", DEPLOYMENT_ADMIN, "settings doctor version health"),
 )
 
 
@@ -45,8 +51,20 @@ def find_places(caller: Caller, wanted: Wanted) -> list[Hit]:
     found = []
     for place in _PLACES:
         held = f"{place.name} {place.also}".lower()
-        if may(caller.principal, place.permission) and all(word in held for word in rest.words):
+        if _may_see(caller, place) and all(word in held for word in rest.words):
             found.append(
                 Hit(_KIND, place.name, place.address, f"Go to {place.address}", fit(rest, place.name))
             )
     return found
+
+
+def settings_of(caller: Caller) -> list[tuple[str, str]]:
+    """Address and name of the settings pages that the caller may open."""
+    shown = [place for place in _PLACES if place.address.startswith("/settings/")]
+    return [(place.address, place.name) for place in shown if _may_see(caller, place)]
+
+
+def _may_see(caller: Caller, place: _Place) -> bool:
+    """Administrators by the secret have no account of their own, and see what everybody's accounts have."""
+    held = may(caller.principal, place.permission)
+    return held or (place.permission == ACCOUNT and may(caller.principal, DEPLOYMENT_ADMIN))

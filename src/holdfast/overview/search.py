@@ -7,6 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from holdfast.audit.service import AuditLog
+from holdfast.identity.people import People
+from holdfast.identity.records import DEPLOYMENT_ADMIN
 from holdfast.identity.service import may
 from holdfast.kernel.matching import Found, Hit, Wanted, best, parse_wanted
 from holdfast.kernel.principal import Caller
@@ -43,12 +45,14 @@ class Search:
         registry: Registry,
         predictions: Predictions,
         monitor: Monitor,
+        people: People,
     ) -> None:
         self._rooms: list[_Room] = [
             ("registry:read", registry.search),
             ("serving:read", predictions.search),
             ("monitoring:read", monitor.search),
             ("tracking:read", tracking.search),
+            (DEPLOYMENT_ADMIN, people.search),
             ("audit:read", lambda caller, wanted, _limit: audit.search(caller, wanted)),
         ]
 

@@ -34,6 +34,8 @@ class Frame(msgspec.Struct, frozen=True):
     """Those that the person may switch to."""
     principal: str
     counts: dict[str, int]
+    settings: list[tuple[str, str]]
+    """Address and name of the settings pages that the person may open."""
     url: str
     """This server's own address, for the commands that pages teach."""
     version: str

@@ -188,9 +188,11 @@ def find_session(tx: Tx, sha256: str) -> SessionRecord | None:
     return None if row is None else _session(row)
 
 
-def list_sessions(tx: Tx, principal_id: str, now_ms: int) -> list[SessionRecord]:
-    """The sessions of a principal that have not reached their end, the newest first."""
-    query = select(_sessions).where(_sessions.c.principal_id == principal_id, _sessions.c.expires_at > now_ms)
+def list_sessions(tx: Tx, principal_id: str | None, now_ms: int) -> list[SessionRecord]:
+    """The sessions of a principal, or of all, that have not reached their end, the newest first."""
+    query = select(_sessions).where(_sessions.c.expires_at > now_ms)
+    if principal_id is not None:
+        query = query.where(_sessions.c.principal_id == principal_id)
     return [_session(row) for row in tx.execute(query.order_by(_sessions.c.session_id.desc()))]
 
 

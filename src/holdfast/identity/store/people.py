@@ -22,7 +22,9 @@ from sqlalchemy import (
 )
 
 from holdfast.identity.records import Grant, GroupRole, PersonRecord
+from holdfast.kernel.matching import Wanted
 from holdfast.storage import Tx, metadata
+from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
     "find_person",
@@ -38,6 +40,7 @@ __all__ = [
     "put_group_role",
     "remove_grants",
     "remove_group_role",
+    "search_people",
     "update_person",
 ]
 
@@ -129,6 +132,14 @@ def list_people(tx: Tx, kind: str | None = None) -> list[PersonRecord]:
     if kind is not None:
         query = query.where(_people.c.kind == kind)
     return [_person(row) for row in tx.execute(query.order_by(_people.c.created_at, _people.c.principal_id))]
+
+
+def search_people(tx: Tx, wanted: Wanted, limit: int) -> list[PersonRecord]:
+    """Principals with the words in their name, display name or e-mail address, the best and newest first."""
+    columns = (_people.c.name, _people.c.display_name, _people.c.email)
+    query = select(_people).where(_people.c.name.is_not(None), has_words(wanted.words, *columns))
+    order = best_first(wanted, _people.c.name), _people.c.created_at.desc(), _people.c.principal_id
+    return [_person(row) for row in tx.execute(query.order_by(*order).limit(limit))]
 
 
 def has_users(tx: Tx) -> bool:
