@@ -206,7 +206,7 @@ def workspace_of(tx: Tx, endpoint_id: str) -> str | None:
 
 def all_endpoint_ids(tx: Tx) -> set[str]:
     """The ids of the endpoints of all workspaces, deleted ones too."""
-    return set(tx.execute(select(_endpoints.c.endpoint_id)).scalars())
+    return set(tx.execute(select(_endpoints.c.endpoint_id).execution_options(**ALL_WORKSPACES)).scalars())
 
 
 def list_endpoints(tx: Tx, workspace: str, after: str = "", limit: int = 1000) -> list[Endpoint]:
@@ -347,13 +347,18 @@ def referred_objects(tx: Tx, digests: Sequence[str]) -> dict[str, list[str]]:
     segments = select(s.sha256, s.endpoint_id, s.replica, s.boot, s.seq).where(
         s.sha256.in_(digests), s.state != "dropped"
     )
-    for sha256, endpoint_id, replica, boot, seq in tx.execute(segments.order_by(s.sha256)):
+    for sha256, endpoint_id, replica, boot, seq in tx.execute(
+        segments.order_by(s.sha256).execution_options(**ALL_WORKSPACES)
+    ):
         found.setdefault(sha256, []).append(f"segment {replica}/{boot}/{seq} of the endpoint {endpoint_id}")
     batches = select(b.sha256, b.endpoint_id, b.batch_id).where(b.sha256.in_(digests))
-    for sha256, endpoint_id, batch_id in tx.execute(batches.order_by(b.sha256, b.batch_id)):
+    for sha256, endpoint_id, batch_id in tx.execute(
+        batches.order_by(b.sha256, b.batch_id).execution_options(**ALL_WORKSPACES)
+    ):
         found.setdefault(sha256, []).append(f"label batch {batch_id} of the endpoint {endpoint_id}")
     wanted = set(digests)
-    for name, reference in tx.execute(select(e.name, e.reference).order_by(e.endpoint_id)):
+    references = select(e.name, e.reference).order_by(e.endpoint_id).execution_options(**ALL_WORKSPACES)
+    for name, reference in tx.execute(references):
         sha256 = msgspec.json.decode(reference, type=Reference).sha256
         if sha256 in wanted:
             found.setdefault(sha256, []).append(f"reference of the endpoint {name}")

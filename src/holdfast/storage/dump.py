@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.kernel.errors import IntegrityError, InvalidInput
 from holdfast.storage.database import Tx
+from holdfast.storage.scope import ALL_WORKSPACES
 
 __all__ = [
     "REVISION_TABLE",
@@ -52,7 +53,7 @@ def dump_rows(tx: Tx, tables: MetaData) -> Iterator[Block]:
     for table in tables.sorted_tables:
         names = [str(column.name) for column in table.columns]
         rows, size = list[list[Any]](), 0
-        query = select(table).order_by(*table.primary_key.columns)
+        query = select(table).order_by(*table.primary_key.columns).execution_options(**ALL_WORKSPACES)
         for row in tx.execution_options(yield_per=_ROWS).execute(query):
             rows.append([bytes(v) if isinstance(v, memoryview) else v for v in row])
             size += sum(len(v) if isinstance(v, (str, bytes)) else 8 for v in row)
@@ -80,7 +81,7 @@ def dump_counters(tx: Tx, tables: MetaData) -> dict[str, int]:
 def empty_tables(tx: Tx, tables: MetaData) -> None:
     """Delete every row: migrations write some of their own."""
     for table in reversed(tables.sorted_tables):
-        tx.execute(delete(table))
+        tx.execute(delete(table).execution_options(**ALL_WORKSPACES))
 
 
 def load_block(tx: Tx, tables: MetaData, block: Block) -> int:
@@ -112,7 +113,7 @@ def load_counters(tx: Tx, tables: MetaData, counters: dict[str, int]) -> None:
         return
     for table, sequence in _sequences(tx, tables):
         column = next(iter(table.primary_key.columns))
-        there = tx.execute(select(func.max(column))).scalar()
+        there = tx.execute(select(func.max(column)).execution_options(**ALL_WORKSPACES)).scalar()
         last = max(counters.get(table.name, 0), int(there or 0))
         if last:
             tx.execute(select(func.setval(sequence, last)))

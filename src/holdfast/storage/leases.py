@@ -127,7 +127,7 @@ def forget(storage: Storage, prefix: str, before_ms: int) -> int:
 
 def end_all(tx: Tx) -> None:
     """Free every lease: for a restored database, whose holders are those of another one."""
-    tx.execute(update(_leases).values(expires_at=0))
+    tx.execute(update(_leases).where(_leases.c.workspace_id == _SYSTEM).values(expires_at=0))
 
 
 def _named(prefix: str) -> tuple[ColumnElement[bool], ...]:

@@ -23,6 +23,7 @@ from holdfast.chunks import TreeFile, check_path, tree_digest
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.storage.engine import Tx
 from holdfast.storage.locks import lock
+from holdfast.storage.scope import ALL_WORKSPACES
 from holdfast.storage.tables import metadata
 
 __all__ = [
@@ -261,10 +262,11 @@ class TreeRoots:
     def referred(self, tx: Tx, digests: Sequence[str]) -> set[str]:
         """Those of the digests that a file of any tree has."""
         query = select(_files.c.sha256).where(_files.c.sha256.in_(digests)).distinct()
-        return set(tx.execute(query).scalars())
+        return set(tx.execute(query.execution_options(**ALL_WORKSPACES)).scalars())
 
     def referrers(self, tx: Tx, digest: str) -> list[str]:
         """`run 01ab: model.pkl` and so on, the first hundred."""
         query = select(_files.c.owner_kind, _files.c.owner_id, _files.c.path).where(_files.c.sha256 == digest)
-        rows = tx.execute(query.order_by(_files.c.owner_kind, _files.c.owner_id, _files.c.path).limit(_SHOWN))
+        query = query.order_by(_files.c.owner_kind, _files.c.owner_id, _files.c.path).limit(_SHOWN)
+        rows = tx.execute(query.execution_options(**ALL_WORKSPACES))
         return [f"{kind.replace('_', ' ')} {owner}: {path}" for kind, owner, path in rows]

@@ -237,6 +237,7 @@ def list_deliveries(
 def count_deliveries(tx: Tx) -> dict[str, int]:
     """How many deliveries of all workspaces there are in each state."""
     query = select(_deliveries.c.state, func.count()).group_by(_deliveries.c.state)
+    query = query.execution_options(**ALL_WORKSPACES)
     return {state: int(count) for state, count in tx.execute(query)}
 
 
