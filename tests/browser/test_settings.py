@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 Open = Callable[..., Watched]
 PASSWORD = "correct horse battery"
-PAGES = ("people", "roles", "tokens", "sessions", "workspaces", "channels", "server")
+PAGES = ("people", "roles", "tokens", "sessions", "workspaces", "keys", "channels", "server")
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ def test_a_token_is_shown_once_and_revoked(root: Browser, crew: Crew, http: Any)
     made = root.send(
         "/settings/tokens", "/settings/tokens", name="nightly", of="bot", days="7", workspace="default"
     )
-    secret = re.search(r"hf_\w+|holdfast_\w+", made.text.partition("The new token")[2])
+    secret = re.search(r"holdfast_[\w-]+", made.text.partition("The new token")[2])
     assert secret is not None
     bearer = {"Authorization": f"Bearer {secret[0]}"}
     assert http.get("/api/v1/whoami", headers=bearer).json()["name"] == "bot"
@@ -121,7 +121,7 @@ def test_an_administrator_sees_and_ends_the_sessions_of_others(
     assert ada.open("/settings/sessions").status_code == 303
 
 
-@pytest.mark.parametrize("name", ["people", "roles", "workspaces", "server"])
+@pytest.mark.parametrize("name", ["people", "roles", "workspaces", "keys", "server"])
 def test_who_is_no_administrator_may_not(http: Any, crew: Crew, login: Login, name: str) -> None:
     crew.add("ada", "contributor", password=PASSWORD)
     ada = Browser(http, login("ada"))
@@ -141,6 +141,7 @@ def test_who_is_no_administrator_may_not(http: Any, crew: Crew, login: Login, na
         "tokens",
         "workspaces",
         "workspaces/default/archive",
+        "keys/serving/rotate",
     ],
 )
 def test_a_form_of_another_page_is_refused(root: Browser, action: str) -> None:
@@ -149,6 +150,20 @@ def test_a_form_of_another_page_is_refused(root: Browser, action: str) -> None:
     )
     assert answer.status_code == 403
     assert "does not belong to this browser" in answer.text
+
+
+def test_a_key_is_rotated_by_who_types_its_name(root: Browser, composition: Composition) -> None:
+    before = composition.signing.signing_key("checkpoint").public.hex()
+    assert before[:12] in root.open("/settings/keys").text
+    wrong = root.send("/settings/keys", "/settings/keys/checkpoint/rotate", confirm="serving")
+    assert wrong.status_code == 400
+    assert "&#39;serving&#39; is not the key&#39;s name" in wrong.text
+    assert composition.signing.signing_key("checkpoint").public.hex() == before
+    done = root.send("/settings/keys", "/settings/keys/checkpoint/rotate", confirm="checkpoint")
+    assert (done.status_code, done.headers["location"]) == (303, "/settings/keys#checkpoint")
+    after = composition.signing.signing_key("checkpoint").public.hex()
+    assert after != before
+    assert after[:12] in root.open("/settings/keys").text
 
 
 def test_the_server_s_page_has_what_the_doctor_finds(root: Browser) -> None:

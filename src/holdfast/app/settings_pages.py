@@ -1,23 +1,45 @@
-"""The settings of the deployment itself: this server with what the doctor finds."""
+"""The settings of the deployment itself: this server with what the doctor finds, and its keys."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
 
 from holdfast.app.doctor import Report, examine
 from holdfast.app.doctor.clocks import ClockWatch
 from holdfast.app.services import Services
+from holdfast.audit.records import KeyView
+from holdfast.identity.forms import FORM_LIMIT, field, form_token, submit
 from holdfast.identity.records import DEPLOYMENT_ADMIN
+from holdfast.identity.service import of_deployment
+from holdfast.kernel.errors import InvalidInput
+from holdfast.storage.location import describe, parse_location
 from holdfast.version import __version__
-from holdfast.web import Call, Page, Route
+from holdfast.web import Call, Form, Page, Redirect, Route
 from holdfast.web.wording import plural
 
 __all__ = ["settings_pages"]
 
-_SERVER = "/settings/server"
+_SERVER, _KEYS = "/settings/server", "/settings/keys"
+_WHAT = {
+    "checkpoint": "signs the audit log's checkpoints",
+    "approval": "signs approvals",
+    "serving": "signs the desired state that inference servers obey",
+    "secret-box": "seals the secrets of channels, webhooks and single sign-on",
+}
 _CHIPS = {"ok": "ok", "attention": "attention", "bad": "harm"}
 
 
+class _KeyRow(msgspec.Struct, frozen=True):
+    key: KeyView
+    what: str
+    since: int | None
+    """When the key that is used now came; None for the first one."""
+
+
 def settings_pages(services: Services, clock_watch: ClockWatch) -> list[Route]:
-    """`/settings/server`."""
+    """`/settings/server` and `/settings/keys`."""
 
     def server(call: Call) -> Page:
         report = examine(services.settings, services, clock_watch)
@@ -33,7 +55,43 @@ def settings_pages(services: Services, clock_watch: ClockWatch) -> list[Route]:
 
     return [
         Route("GET", _SERVER, server, DEPLOYMENT_ADMIN, summary="This server and what the doctor finds"),
+        *_keys(services),
     ]
+
+
+def _keys(services: Services) -> list[Route]:
+    def page(call: Call, problem: str = "", status: int = 200) -> Page:
+        rows = [_row(key) for key in services.signing.list_keys()]
+        context = {
+            "rows": rows,
+            "problem": problem,
+            "csrf": form_token(call),
+            "sentence": f"{plural(len(rows), 'key')}, kept outside the database and the objects.",
+        }
+        return Page("app/settings_keys.html", context, "Keys", status)
+
+    def rotate(call: Call) -> Redirect | Page:
+        def change() -> Redirect:
+            name = call.path["name"]
+            if field(call, "confirm") != name:
+                raise InvalidInput(
+                    f"{field(call, 'confirm')[:80]!r} is not the key's name.",
+                    hint=f"Type {name!r} to rotate it.",
+                )
+            services.signing.rotate(of_deployment(call.caller), name)
+            return Redirect(f"{_KEYS}#{name}")
+
+        show: Callable[[str, int], Page] = lambda *told: page(call, *told)  # noqa: E731
+        return submit(call, change, show)
+
+    return [
+        Route("GET", _KEYS, page, DEPLOYMENT_ADMIN, summary="The deployment's keys"),
+        Route("POST", _KEYS + "/{name}/rotate", rotate, DEPLOYMENT_ADMIN, Form, "Rotate a key, by a form", FORM_LIMIT),
+    ]  # fmt: skip
+
+
+def _row(key: KeyView) -> _KeyRow:
+    return _KeyRow(key, _WHAT[key.name], key.rotations[-1].time_ms if key.rotations else None)
 
 
 def _describe(report: Report) -> tuple[str, str]:
@@ -55,8 +113,8 @@ def _facts(services: Services, call: Call) -> list[tuple[str, str]]:
         ("Also called", ", ".join(settings.allow_hosts) or "nothing else"),
         ("Trusted proxies", ", ".join(settings.trusted_proxies) or "none"),
         ("May reach outside", ", ".join(settings.allow_egress) or "public https addresses alone"),
-        ("Database", str(settings.database)),
-        ("Objects", str(services.objects)),
+        ("Database", describe(parse_location(settings.database))),
+        ("Objects", str(services.objects.url)),
         ("Data folder", str(settings.data)),
         ("Keys", "by a command" if settings.keys_command else str(settings.keys)),
         ("Requests a minute", f"{settings.request_limit:,} of each principal"),

@@ -115,7 +115,7 @@ def routes(audit: AuditLog, checkpoints: Checkpoints, keys: Keys) -> list[Route]
             "POST",
             "/api/v1/keys/{name}/rotate",
             rotate_key,
-            "identity:admin",
+            "deployment:admin",
             summary="Change a key for a new one",
         ),
         Route("GET", "/api/v1/audit/{index}", get_entry, "audit:read", summary="Read one audit entry"),

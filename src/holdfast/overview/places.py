@@ -40,6 +40,7 @@ _PLACES = (
     _Place("Tokens", "/settings/tokens", ACCOUNT, "settings api secret"),
     _Place("Sessions", "/settings/sessions", ACCOUNT, "settings browsers login"),
     _Place("Workspaces", "/settings/workspaces", DEPLOYMENT_ADMIN, "settings"),
+    _Place("Keys", "/settings/keys", DEPLOYMENT_ADMIN, "settings signing rotate"),
     _Place("Channels", "/settings/channels", "channels:admin", "settings webhooks slack e-mail notify"),
     _Place("This server", "/settings/server", DEPLOYMENT_ADMIN, "settings doctor version health"),
 )
