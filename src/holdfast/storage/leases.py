@@ -10,7 +10,7 @@ from holdfast.storage.engine import Storage, Tx
 from holdfast.storage.locks import lock
 from holdfast.storage.tables import metadata
 
-__all__ = ["Lease", "acquire", "check", "end_all", "forget", "held", "release", "renew"]
+__all__ = ["LONGEST_MS", "Lease", "acquire", "check", "end_all", "forget", "held", "release", "renew"]
 
 _leases = Table(
     "lease",
@@ -22,6 +22,8 @@ _leases = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 _SYSTEM = "*"
+LONGEST_MS = 3_600_000
+"""The most that a lease may be taken or prolonged for."""
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -36,16 +38,16 @@ class Lease(msgspec.Struct, frozen=True):
 def acquire(storage: Storage, name: str, owner: str, ttl_ms: int, now_ms: int) -> Lease | None:
     """Take the lease when it is free, expired or already the owner's; None when another holds it.
 
-    One that would last longer than `ttl_ms` was taken while a clock was wrong, and is free: nobody holds a lease for
-    longer than it may last.
+    `ttl_ms` is at most LONGEST_MS. A lease that would last longer was taken while a clock was wrong, and is free.
     """
+    assert ttl_ms <= LONGEST_MS
 
     def fn(tx: Tx) -> Lease | None:
         lock(tx, "lease", name)
         row = tx.execute(
             select(_leases).where(_leases.c.workspace_id == _SYSTEM, _leases.c.name == name)
         ).one_or_none()
-        is_held = row is not None and now_ms < row.expires_at <= now_ms + ttl_ms
+        is_held = row is not None and now_ms < row.expires_at <= now_ms + LONGEST_MS
         is_own = row is not None and row.owner == owner
         if is_held and not is_own:
             return None
