@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+import holdfast
 from holdfast.storage import ALL_WORKSPACES, Storage, metadata
 from holdfast.storage.scope import unscoped_table
 
@@ -40,3 +44,17 @@ def test_a_query_of_a_workspace_or_of_all_is_run(storage: Storage) -> None:
 ])  # fmt: skip
 def test_what_a_statement_reaches(statement: str, table: str) -> None:
     assert unscoped_table(statement) == table
+
+
+def test_no_room_writes_its_queries_by_hand() -> None:
+    """What is text is not looked at: a store says its queries in SQLAlchemy's words."""
+    root = Path(holdfast.__file__).parent
+    stores = [
+        path for path in root.rglob("*.py") if "store" in path.relative_to(root).parts or path.stem == "store"
+    ]
+    assert len(stores) > 10
+    for path in stores:
+        found = re.search(
+            r"exec_driver_sql|^from sqlalchemy import[^(]*\btext\b|^    text,$", path.read_text(), re.M
+        )
+        assert found is None, path
