@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 Open = Callable[..., Watched]
 
-_AUDIT = r"""() => {
+AUDIT = r"""() => {
   const problems = [];
   const named = (node) => (node.getAttribute("aria-label") || node.innerText || node.title || "").trim() !== ""
     || node.getAttribute("aria-labelledby") !== null;
@@ -54,7 +54,7 @@ _AUDIT = r"""() => {
   return problems;
 }"""
 
-_CONTRAST = r"""() => {
+CONTRAST = r"""() => {
   const parse = (text) => (text.match(/[\d.]+/g) || []).map(Number);
   const channel = (value) => { const c = value / 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
   const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
@@ -82,15 +82,15 @@ _CONTRAST = r"""() => {
 
 @pytest.mark.parametrize("name", PAGES)
 def test_names_labels_headings_and_landmarks(site: Life, visitor: Watched, name: str) -> None:
-    assert visitor.visit(site.url + addresses(site)[name]).evaluate(_AUDIT) == []
+    assert visitor.visit(site.url + addresses(site)[name]).evaluate(AUDIT) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_text_stands_out_from_its_ground_in_both_themes(site: Life, visitor: Watched, name: str) -> None:
     page = visitor.visit(site.url + addresses(site)[name])
-    assert page.evaluate(_CONTRAST) == []
+    assert page.evaluate(CONTRAST) == []
     page.emulate_media(color_scheme="dark")
-    assert page.evaluate(_CONTRAST) == []
+    assert page.evaluate(CONTRAST) == []
 
 
 def test_motion_stops_where_it_is_not_wanted(empty_site: str, open_page: Open) -> None:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watched
 from tests.browser.life import Life
+from tests.browser.test_accessibility import AUDIT, CONTRAST
 
 pytestmark = pytest.mark.browser
 
@@ -38,6 +39,16 @@ def test_a_key_opens_the_palette_and_escape_closes_it(site: Life, open_page: Ope
     page.keyboard.press("Escape")
     expect(field).to_be_hidden()
     assert watched.problems == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_open_palette_can_be_read_by_everybody(site: Life, open_page: Open, theme: str) -> None:
+    page = open_page(site.url, color_scheme=theme).page
+    page.keyboard.press("/")
+    page.keyboard.type("orders")
+    expect(page.locator("#palette-said")).to_contain_text("found")
+    assert page.evaluate(AUDIT) == []
+    assert page.evaluate(CONTRAST) == []
 
 
 def test_words_find_arrows_choose_and_enter_goes(site: Life, open_page: Open) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from holdfast.demo.server import free_port, running_server
 from tests.browser.conftest import Watched
+from tests.browser.test_accessibility import AUDIT, CONTRAST
 
 pytestmark = pytest.mark.browser
 
@@ -36,8 +37,8 @@ def sign_in(manned: str, open_page: Open) -> Callable[..., Watched]:
 
     def begin(path: str, **options: object) -> Watched:
         watched = open_page(f"{manned}/login?next={path}", **options)
-        watched.page.get_by_label("Name").fill("grace")
-        watched.page.get_by_label("Password").fill(PASSWORD)
+        watched.page.locator("#name").fill("grace")
+        watched.page.locator("#password").fill(PASSWORD)
         watched.page.get_by_role("button", name="Sign in", exact=True).click()
         watched.page.wait_for_url(f"{manned}{path}")
         return watched
@@ -52,6 +53,10 @@ def test_every_page_opens_without_a_problem(manned: str, sign_in: Callable[..., 
         page.goto(f"{manned}/settings/{name}", wait_until="load")
         here = page.get_by_role("navigation", name="Settings").locator("[aria-current=page]")
         expect(here).to_have_count(1)
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            assert page.evaluate(AUDIT) == [], name
+            assert page.evaluate(CONTRAST) == [], (name, theme)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
     assert watched.problems == []
 
