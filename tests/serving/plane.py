@@ -140,13 +140,14 @@ class Plane:
 class Replica:
     """One inference server as a process."""
 
-    def __init__(self, plane: Plane, data: Path, *, supervised: bool = False) -> None:
+    def __init__(self, plane: Plane, data: Path, *, supervised: bool = False, name: str = "") -> None:
         self.port = free_port()
         self.data = data
         self._command = [sys.executable, "-m", "holdfast.app", "inference", "--server", plane.url]
         self._command += ["--data", str(data), "--port", str(self.port)]
         self._command += ["--token-file", str(plane.data / "inference.token")]
         self._command += ["--supervised"] if supervised else []
+        self._command += ["--replica", name] if name else []
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Replica:

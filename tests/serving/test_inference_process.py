@@ -211,7 +211,9 @@ def test_it_starts_and_serves_without_the_control_plane(plane: Plane, tmp_path: 
     finally:
         plane.start()
     wait_id = body["parameters"]["prediction_id"]
-    with replica:
+    with Replica(
+        plane, tmp_path / "replica", name="renamed"
+    ):  # what it logged before goes under its old name
         wait_until(
             "the leftovers shipped", lambda: not list((tmp_path / "replica" / "spool").glob("*/*/*.seg"))
         )

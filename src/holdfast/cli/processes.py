@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -139,6 +141,8 @@ def worker(
               show_default=True, help="The control plane to serve for (or HOLDFAST_URL).")  # fmt: skip
 @click.option("--data", metavar="DIR", default="holdfast-data/inference", show_default=True,
               help="Folder for models and the log on their way.")  # fmt: skip
+@click.option("--replica", metavar="NAME", default=lambda: _machine_name(), show_default="this machine's name",
+              help="What it is called among the replicas: another name for each.")  # fmt: skip
 @click.option("--token-file", metavar="FILE",
               help="File with the token for the control plane (or HOLDFAST_TOKEN); on the server's machine "
               "DATA/inference.token.")  # fmt: skip
@@ -152,6 +156,7 @@ def serve(
     port: int,
     url: str,
     data: str,
+    replica: str,
     token_file: str | None,
     own_url: str | None,
     allow_hosts: tuple[str, ...],
@@ -162,10 +167,16 @@ def serve(
     It needs a token of a service account that has the role inference on the deployment.
     """
     arguments = ["inference", "--host", host, "--port", str(port), "--server", url, "--data", data]
+    arguments += ["--replica", replica]
     arguments += [] if token_file is None else ["--token-file", token_file]
     arguments += [] if own_url is None else ["--url", own_url]
     arguments += _each("--allow-host", allow_hosts)
     start_process([*arguments, "--log-level", log_level])
+
+
+def _machine_name() -> str:
+    """This machine's name in the letters that a replica's may have."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname()).strip("-_")[:64] or "local"
 
 
 def require_extra(names: Sequence[str], extra: str, command: str) -> None:

@@ -78,7 +78,7 @@ class _Process:
         self._cache = Cache(settings.data_dir, settings.public_key)
         self._spool = Spool(settings.data_dir / "spool")
         self._spool.close_leftovers()
-        self._shipper = Shipper(self._spool, self._control_plane(), settings.replica, self._boot)
+        self._shipper = Shipper(self._spool, self._control_plane(), self._boot)
         self._reporter = Reporter(self._control_plane(), settings.replica, self._heartbeat)
         loader = Loader(settings, self._cache)
         self._endpoints = Endpoints(loader.load, self._writer, self._changed)

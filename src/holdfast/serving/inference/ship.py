@@ -7,6 +7,7 @@ import os
 import threading
 
 from holdfast.kernel.errors import HoldfastError, Unavailable
+from holdfast.predictions.segments import scan_header
 from holdfast.serving.inference.control_plane import ControlPlane
 from holdfast.serving.inference.spool import Spool, SpooledSegment
 
@@ -20,10 +21,9 @@ _LONGEST_RETRY_S = 10.0
 class Shipper:
     """Ships what the spool has closed, per endpoint and boot in order, when woken and after failures."""
 
-    def __init__(self, spool: Spool, control_plane: ControlPlane, replica: str, boot: str) -> None:
+    def __init__(self, spool: Spool, control_plane: ControlPlane, boot: str) -> None:
         self._spool = spool
         self._control_plane = control_plane
-        self._replica = replica
         self._boot = boot
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -76,9 +76,8 @@ class Shipper:
             os.fsync(file.fileno())
             data = file.read()
         try:
-            self._control_plane.put_segment(
-                segment.endpoint_id, self._replica, segment.boot, segment.seq, data
-            )
+            replica = scan_header(data).replica  # the name that this server had when it wrote it
+            self._control_plane.put_segment(segment.endpoint_id, replica, segment.boot, segment.seq, data)
         except Unavailable:
             raise
         except HoldfastError as error:
