@@ -17,7 +17,7 @@ import msgspec
 
 from holdfast.app.__main__ import settings_of
 from holdfast.app.passphrase import read_passphrase, seal_secrets
-from holdfast.app.renewal import LEASE_MS, Renewal
+from holdfast.app.renewal import Renewal
 from holdfast.app.services import Services, open_services
 from holdfast.app.told import Told, progress
 from holdfast.audit.verify import verify_log
@@ -50,6 +50,8 @@ ROWS, STORED = "rows/", "objects/"
 DELTA_FOLDERS = ("predictions", "labels")
 _BLOCK = 4 << 20
 _PATIENCE_S = 120.0
+_LASTING_MS = 120_000
+"""Longer than a stalled machine stands still; renewed while the backup is taken."""
 _HOLD_MS = 120_000
 _CHECKPOINT = "_delta_log/_last_checkpoint"
 
@@ -195,7 +197,7 @@ def _held(services: Services, names: list[str], *, lasting: bool = True) -> Iter
     with ExitStack() as stack:
         taken = list[leases.Lease]()
         for name in names:
-            while (lease := _acquire(services, name, owner, LEASE_MS if lasting else _HOLD_MS)) is None:
+            while (lease := _acquire(services, name, owner, _LASTING_MS if lasting else _HOLD_MS)) is None:
                 if time.monotonic() > until:
                     raise Conflict(
                         f"Another process has been at the work {name!r} for {_PATIENCE_S:.0f} s.",
@@ -205,7 +207,7 @@ def _held(services: Services, names: list[str], *, lasting: bool = True) -> Iter
             taken.append(lease)
             stack.callback(leases.release, services.storage, lease)
             if lasting:
-                stack.enter_context(Renewal(services, lease))
+                stack.enter_context(Renewal(services, lease, _LASTING_MS))
         yield
 
         def check(tx: Tx) -> None:

@@ -24,7 +24,8 @@ _log = logging.getLogger("holdfast.worker")
 class Renewal:
     """Renews a lease while its block runs; the work may take longer than the lease's time."""
 
-    def __init__(self, services: Services, lease: leases.Lease) -> None:
+    def __init__(self, services: Services, lease: leases.Lease, ttl_ms: int = LEASE_MS) -> None:
+        self._ttl_ms = ttl_ms
         self._services = services
         self._lease = lease
         self._done = threading.Event()
@@ -40,7 +41,7 @@ class Renewal:
     def _renew(self) -> None:
         while not self._done.wait(_RENEW_S):
             try:
-                leases.renew(self._services.storage, self._lease, LEASE_MS, self._services.clock.now_ms())
+                leases.renew(self._services.storage, self._lease, self._ttl_ms, self._services.clock.now_ms())
             except Unavailable as error:  # the lease may live until the database is back
                 _log.warning(
                     "lease not renewed", extra={"fields": {"lease": self._lease.name, "error": str(error)}}
