@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,9 @@ Open = Callable[..., Watched]
 
 
 @pytest.fixture
-def as_admin(site: Life) -> Client:
-    return Client(site.url, token=(Path(site.data) / "admin.token").read_text().strip())
+def as_admin(site: Life) -> Iterator[Client]:
+    with Client(site.url, token=(Path(site.data) / "admin.token").read_text().strip()) as client:
+        yield client
 
 
 def unread(page: Page) -> str:
