@@ -89,6 +89,9 @@ class PackBuilder:
 def unpack_chunk(entry: PackEntry, stored: bytes | memoryview) -> bytes | memoryview:
     """The chunk's bytes, checked against its id. Raises IntegrityError when they differ."""
     try:
+        if entry.codec == _ZSTD and zstandard.frame_content_size(stored) != entry.size:
+            # A damaged frame may ask for more memory than there is.
+            raise IntegrityError(f"The chunk {entry.chunk_id.hex()} is damaged: its frame has another size.")
         chunk = (
             zstandard.ZstdDecompressor().decompress(stored, max_output_size=entry.size)
             if entry.codec == _ZSTD
