@@ -133,14 +133,15 @@ def _rows(storage: Storage) -> list[list[bytes]]:
 
 @pytest.mark.faults
 def test_nothing_kept_is_lost_under_fire(fire: Crew, objects: Objects, storage: Storage) -> None:
-    burn(fire, objects, storage, 12)
+    burn(fire, objects, storage, 8)
     settle(objects, storage)
 
 
 @pytest.mark.faults
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_kept_is_lost_under_long_fire(objects: Objects, storage: Storage, seed: int) -> None:
     storage.write(KEPT.create)
-    burn(Crew(storage, objects, seed), objects, storage, 150)
+    burn(Crew(storage, objects, seed), objects, storage, 60)
     settle(objects, storage)
