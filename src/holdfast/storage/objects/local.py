@@ -101,7 +101,7 @@ class LocalBackend:
                     except FileNotFoundError:  # deleted since the folder was read
                         continue
                     yield Entry(f"{prefix}/{entry.name}", found.st_size, found.st_mtime_ns // 1_000_000)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
 
     def presign(self, key: str, seconds: int) -> None:
