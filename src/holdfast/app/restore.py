@@ -21,6 +21,7 @@ from holdfast.app.__main__ import settings_of
 from holdfast.app.backup import COUNTERS, DELTA_FOLDERS, HEADER, ROWS, SECRETS, STORED, Header
 from holdfast.app.passphrase import open_secrets, read_passphrase, write_secrets
 from holdfast.app.told import Told, progress
+from holdfast.audit.checkpoints import forget_signatures
 from holdfast.audit.verify import verify_log
 from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.errors import Conflict, IntegrityError, Unavailable
@@ -153,6 +154,8 @@ def _fill(
     load_counters(connection, tables, counters)
     upgrade(connection)
     leases.end_all(connection)
+    if not done.has_keys and not places.has_keys():
+        forget_signatures(connection)  # nobody could tell that they are ours
     outrun_replicas(connection, SystemClock().now_ms())
     verified = verify_log(connection)
     done.audit_entries = verified.size
@@ -202,6 +205,13 @@ class _Places:
         else:
             self._objects = self._stage / "objects"
         self._require_empty()
+
+    def has_keys(self) -> bool:
+        """Whether keys stand elsewhere already: a command's, or those of a folder of their own."""
+        folder = self._settings.keys_folder
+        return bool(self._settings.keys_command) or (
+            folder is not None and folder.is_dir() and any(folder.iterdir())
+        )
 
     def _require_empty(self) -> None:
         for _, target in self._moves:

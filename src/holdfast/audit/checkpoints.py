@@ -37,10 +37,15 @@ from holdfast.kernel.times import DAY_MS
 from holdfast.storage import Storage, Tx, lock
 from holdfast.storage.keys import is_signed
 
-__all__ = ["Checkpoints"]
+__all__ = ["Checkpoints", "forget_signatures"]
 
 _EVERY_MS = 60_000
 _ALL_KEPT_MS = 2 * DAY_MS
+
+
+def forget_signatures(tx: Tx) -> None:
+    """Let the log begin anew under other keys: for a restored database whose keys are lost. The entries stay."""
+    signatures.forget_signatures(tx)
 
 
 class Checkpoints:

@@ -25,6 +25,7 @@ from holdfast.storage import Tx, metadata
 
 __all__ = [
     "add_cosignature",
+    "forget_signatures",
     "insert_checkpoint",
     "insert_rotation",
     "last_checkpoint",
@@ -121,6 +122,12 @@ def thin_checkpoints(tx: Tx, before_ms: int) -> None:
     tx.execute(
         delete(_checkpoints).where(_checkpoints.c.made_at < before_ms, _checkpoints.c.is_kept.is_(False))
     )
+
+
+def forget_signatures(tx: Tx) -> None:
+    """Delete every checkpoint and every statement of a rotation."""
+    tx.execute(delete(_checkpoints))
+    tx.execute(delete(_rotations))
 
 
 def insert_rotation(tx: Tx, rotation: Rotation) -> None:
