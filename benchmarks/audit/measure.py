@@ -19,7 +19,7 @@ from holdfast.audit.service import append, append_all
 from holdfast.kernel.principal import Caller, Principal
 from holdfast.registry import service
 from holdfast.registry.service import Registry
-from holdfast.storage import Objects, Storage, Tx
+from holdfast.storage import Objects, Storage, Tx, open_backend
 from holdfast.storage.keys import open_keyring
 from holdfast.storage.migrate import migrate
 from holdfast.tracking.models import LoggedModels
@@ -132,7 +132,7 @@ def _share() -> None:
         migrate(path)
         storage = Storage(path)
         try:
-            objects = Objects(Path(folder) / "objects")
+            objects = Objects(storage, open_backend(Path(folder) / "objects"))
             registry = Registry(storage, objects, LoggedModels(storage, objects))
             number = 0
 

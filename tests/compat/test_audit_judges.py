@@ -30,7 +30,7 @@ Question = dict[str, Any]
 
 def ask(command: list[str], questions: list[Question]) -> list[dict[str, Any]]:
     lines = "".join(json.dumps(question) + "\n" for question in questions)
-    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False, timeout=1700)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -114,6 +114,7 @@ def test_go_accepts_our_proofs_and_no_change_of_them(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_go_accepts_a_thousand_proofs_and_no_change_of_them(
     go_judge: Path, storage: Storage, tmp_path: Path, caller: Caller
 ) -> None:
@@ -122,6 +123,7 @@ def test_go_accepts_a_thousand_proofs_and_no_change_of_them(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_sigstore_accepts_a_thousand_proofs_and_no_change_of_them(
     storage: Storage, tmp_path: Path, caller: Caller
 ) -> None:

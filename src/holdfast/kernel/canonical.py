@@ -7,8 +7,9 @@ implementations differ.
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+import msgspec
 
 from holdfast.kernel.errors import InvalidInput
 
@@ -16,7 +17,7 @@ __all__ = ["canonical_json"]
 
 _SAFE = 2**53 - 1
 _DEEPEST = 100
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode = msgspec.json.Encoder().encode
 
 
 def canonical_json(value: Any) -> bytes:
@@ -26,7 +27,7 @@ def canonical_json(value: Any) -> bytes:
     not valid Unicode, and on values nested deeper than 100.
     """
     try:
-        return _encode(_ordered(value, 0)).encode("utf-8")
+        return _encode(_ordered(value, 0))
     except UnicodeEncodeError:
         raise InvalidInput("A text holds half of a surrogate pair, which has no UTF-8 form.") from None
 

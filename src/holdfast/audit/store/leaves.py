@@ -10,7 +10,9 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    CursorResult,
     Index,
+    Insert,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -40,7 +42,6 @@ __all__ = [
     "entries_after",
     "erase_actor",
     "insert_leaves",
-    "iterate_leaf_hashes",
     "iterate_leaves",
     "iterate_rows",
     "list_entries",
@@ -87,8 +88,27 @@ _head = Table(
 )
 
 
+_BLOCK = 4096
+_compiled: dict[tuple[str, str], tuple[str, bool]] = {}
+
 # Built once: building a statement takes SQLAlchemy longer than running it.
 _LOAD_HEAD = select(_head.c.size, _head.c.peaks)
+_NEXT_ROWS = (
+    select(
+        _leaves.c.idx,
+        _leaves.c.leaf,
+        _leaves.c.leaf_hash,
+        _leaves.c.workspace_id,
+        _leaves.c.object,
+        _leaves.c.before,
+        _leaves.c.after,
+        _leaves.c.reason,
+        _leaves.c.salt,
+    )
+    .where(_leaves.c.idx > bindparam("after"))
+    .order_by(_leaves.c.idx)
+    .limit(_BLOCK)
+)
 _LOAD_LEAF_HASH = select(_leaves.c.leaf_hash).where(_leaves.c.idx == bindparam("at_idx"))
 # As many nodes as the proofs of any real log need, by the table's key: SQLite reads a whole table for a list of pairs.
 _SLOTS = 32
@@ -156,13 +176,25 @@ def load_head(tx: Tx) -> Head | None:
 
 def insert_leaves(tx: Tx, leaves: Sequence[StoredLeaf], nodes: Sequence[Node], peaks: Peaks) -> None:
     """Write leaves in order, the nodes that they completed, and the new head."""
-    tx.execute(_INSERT_LEAF, [msgspec.structs.asdict(leaf) for leaf in leaves])
+    _run_many(tx, _INSERT_LEAF, [msgspec.structs.astuple(leaf) for leaf in leaves])
     if nodes:
-        tx.execute(
-            _INSERT_NODES, [{"level": node.level, "idx": node.index, "hash": node.hash} for node in nodes]
-        )
+        _run_many(tx, _INSERT_NODES, [msgspec.structs.astuple(node) for node in nodes])
     head = {"id": 1, "size": peaks.size, "peaks": b"".join(peaks.hashes)}
     tx.execute(_INSERT_HEAD if peaks.size == len(leaves) else _UPDATE_HEAD, head)
+
+
+def _run_many(tx: Tx, statement: Insert, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run an insert for rows in the order of its table's columns, with the text that it was compiled to once."""
+    key = (tx.dialect.name, statement.table.name)
+    if key not in _compiled:
+        compiled = statement.compile(dialect=tx.dialect)
+        _compiled[key] = (str(compiled), compiled.positional)
+    text, is_positional = _compiled[key]
+    if is_positional:
+        tx.exec_driver_sql(text, list(rows))
+    else:
+        names = statement.table.columns.keys()
+        tx.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def iterate_leaves(tx: Tx) -> Iterator[StoredLeaf]:
@@ -173,22 +205,25 @@ def iterate_leaves(tx: Tx) -> Iterator[StoredLeaf]:
 
 
 def iterate_rows(tx: Tx) -> Iterator[Sequence[Any]]:
-    """As `iterate_leaves`, in blocks of rows (index, leaf, leaf hash, workspace, object, before, after, reason, salt)."""
-    c = _leaves.c
-    query = select(c.idx, c.leaf, c.leaf_hash, c.workspace_id, c.object, c.before, c.after, c.reason, c.salt)
-    return tx.execute(query.order_by(c.idx)).yield_per(4096).partitions()
+    """As `iterate_leaves`, in blocks of rows (index, leaf, leaf hash, workspace, object, before, after, reason, salt).
+
+    As the driver gives them: making a row object of each would take longer than hashing it.
+    """
+    after = -(2**63)
+    while rows := _driver_rows(tx.execute(_NEXT_ROWS, {"after": after})):
+        yield rows
+        after = rows[-1][0]
 
 
-def iterate_leaf_hashes(tx: Tx) -> Iterator[bytes]:
-    """The stored hashes of the leaves, in order."""
-    for row in tx.execute(select(_leaves.c.leaf_hash).order_by(_leaves.c.idx)).yield_per(4096):
-        yield row.leaf_hash
+def _driver_rows(result: CursorResult[Any]) -> list[Any]:
+    cursor: Any = result.cursor
+    return list(cursor.fetchall())
 
 
 def load_level(tx: Tx, level: int) -> list[tuple[int, bytes]]:
     """The stored inner nodes of a level as (index, hash), in order."""
     query = select(_nodes.c.idx, _nodes.c.hash).where(_nodes.c.level == level).order_by(_nodes.c.idx)
-    return [(row.idx, row.hash) for row in tx.execute(query)]
+    return _driver_rows(tx.execute(query))
 
 
 def count_nodes(tx: Tx) -> int:
