@@ -65,7 +65,8 @@ def add(storage: Storage, name: str) -> int:
         table = reflect(tx).tables["experiment"]
         values = {"workspace_id": "default", "name": name, "created_at": 2**40}
         tx.execute(insert(table).values(**values))
-        return int(tx.execute(select(func.max(table.c.experiment_id))).scalar_one())
+        highest = select(func.max(table.c.experiment_id)).where(table.c.workspace_id == "default")
+        return int(tx.execute(highest).scalar_one())
 
     return storage.write(fn)
 
