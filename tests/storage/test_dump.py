@@ -76,7 +76,9 @@ def test_every_row_comes_over_and_numbers_are_not_given_again(storage: Storage, 
 
     def fn(tx: Tx) -> None:
         tables: MetaData = reflect(tx)
-        tx.execute(delete(tables.tables["experiment"]).where(tables.tables["experiment"].c.name == "gone"))
+        experiments = tables.tables["experiment"]
+        gone = (experiments.c.workspace_id == "default", experiments.c.name == "gone")
+        tx.execute(delete(experiments).where(*gone))
         tx.execute(
             insert(tables.tables["object"]).values(
                 sha256="0" * 64, size=2**40, object_key=None, chunks=bytes(range(256)), lasting=True,
