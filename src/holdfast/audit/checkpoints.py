@@ -28,7 +28,7 @@ from holdfast.audit.records import (
     StoredCheckpoint,
     Verification,
 )
-from holdfast.audit.store import leaves, signatures
+from holdfast.audit.store import leaves, signatures, tree
 from holdfast.audit.witness import check_cosignature
 from holdfast.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from holdfast.kernel.hashing import sha256_hex
@@ -62,7 +62,7 @@ class Checkpoints:
 
     def current(self, now_ms: int) -> CheckpointView:
         """The signed state of the log as it is now: signed once per size. With the witnesses' lines where it was stored."""
-        head, last = self._storage.read(lambda tx: (leaves.load_head(tx), signatures.last_checkpoint(tx)))
+        head, last = self._storage.read(lambda tx: (tree.load_head(tx), signatures.last_checkpoint(tx)))
         size = 0 if head is None else head.size
         if last is not None and last.size == size:
             return self._view(last)
@@ -80,7 +80,7 @@ class Checkpoints:
 
         For the worker. All of the last two days are kept, and of earlier days the first one each. Whether one was made.
         """
-        head, last = self._storage.read(lambda tx: (leaves.load_head(tx), signatures.last_checkpoint(tx)))
+        head, last = self._storage.read(lambda tx: (tree.load_head(tx), signatures.last_checkpoint(tx)))
         if head is None or (
             last is not None and (head.size <= last.size or now_ms - last.made_at < _EVERY_MS)
         ):
@@ -119,7 +119,7 @@ class Checkpoints:
 
     def prove_consistency(self, first: int, second: int) -> ConsistencyProof:
         """That the tree of `second` entries begins with that of `first`. Raises InvalidInput outside 1..size."""
-        head = self._storage.read(leaves.load_head)
+        head = self._storage.read(tree.load_head)
         size = 0 if head is None else head.size
         if not 0 < first <= second <= size:
             raise InvalidInput(
@@ -206,7 +206,7 @@ class Checkpoints:
     def _prove(tx: Tx, ranges: list[Range]) -> list[str]:
         def read(wanted: Iterable[Subtree]) -> dict[Subtree, bytes]:
             asked = list(wanted)
-            found = leaves.load_hashes(tx, asked)
+            found = tree.load_hashes(tx, asked)
             missing = [subtree for subtree in asked if subtree not in found]
             if missing:
                 raise IntegrityError(

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from holdfast.audit.merkle import Peaks
 from holdfast.audit.store import leaves as store
+from holdfast.audit.store import tree
 from holdfast.storage import Tx
 
 __all__ = ["quick_roots"]
@@ -32,10 +33,10 @@ def quick_roots(tx: Tx, sizes: Iterable[int]) -> dict[int, bytes] | None:
     with the nodes.
     """
     try:
-        head = store.load_head(tx)
+        head = tree.load_head(tx)
         size = 0 if head is None else head.size
         hashes = _leaf_hashes(tx, size)
-        if hashes is None or store.count_nodes(tx) != _node_count(size):
+        if hashes is None or tree.count_nodes(tx) != _node_count(size):
             return None
         levels = _levels(tx, hashes)
     except (DBAPIError, TypeError, ValueError):
@@ -75,7 +76,7 @@ def _levels(tx: Tx, hashes: list[bytes]) -> list[list[bytes]] | None:
     while len(levels[-1]) > 1:
         below = iter(levels[-1])
         made = [sha256(b"\x01" + left + right).digest() for left, right in zip(below, below, strict=False)]
-        if store.load_level(tx, len(levels)) != list(enumerate(made)):
+        if tree.load_level(tx, len(levels)) != list(enumerate(made)):
             return None
         levels.append(made)
     return levels

@@ -13,6 +13,7 @@ from holdfast.audit.leaf import commit_reason, details_bytes, make_leaf
 from holdfast.audit.merkle import Peaks, leaf_hash
 from holdfast.audit.records import AuditEntry, Change, LogHead, Verification
 from holdfast.audit.store import leaves as store
+from holdfast.audit.store import tree
 from holdfast.audit.words import describe_entry
 from holdfast.kernel.errors import NotFound
 from holdfast.kernel.matching import Found, Hit, Wanted
@@ -46,7 +47,7 @@ def append_all(tx: Tx, caller: Caller, changes: Sequence[Change]) -> int:
     """Append an entry for each change, in order, as `append` does, in few statements. Gives the first one's index."""
     bodies = [_body(caller, change) for change in changes]
     lock(tx, "audit")  # the last of the transaction's locks, held for the shortest time
-    head = store.load_head(tx)
+    head = tree.load_head(tx)
     peaks = Peaks() if head is None else Peaks(head.size, head.peaks)
     first, nodes, leaves = peaks.size, [], []
     for change, body in zip(changes, bodies, strict=True):
@@ -67,7 +68,8 @@ def append_all(tx: Tx, caller: Caller, changes: Sequence[Change]) -> int:
         )
         nodes.extend(peaks.append(hashed))
     if leaves:
-        store.insert_leaves(tx, leaves, nodes, peaks)
+        store.insert_leaves(tx, leaves)
+        tree.grow_tree(tx, nodes, peaks, is_first=head is None)
     return first
 
 
@@ -138,7 +140,8 @@ class AuditLog:
 
     def status(self) -> LogHead:
         """How many entries there are, and when the newest was made: for the operator. Cheap."""
-        return self._storage.read(store.log_head)
+        head, time_ms = self._storage.read(lambda tx: (tree.load_head(tx), store.newest_time(tx)))
+        return LogHead(0 if head is None else head.size, time_ms)
 
     def entries_after(self, index: int, limit: int) -> list[AuditEntry]:
         """The entries of every workspace above an index (-1: from the first), in order: for who follows the log.

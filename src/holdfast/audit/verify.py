@@ -11,6 +11,7 @@ from holdfast.audit.merkle import Peaks, leaf_hash, node_hash
 from holdfast.audit.quick import quick_roots
 from holdfast.audit.records import Damage, Verification
 from holdfast.audit.store import leaves as store
+from holdfast.audit.store import tree
 from holdfast.audit.store.leaves import StoredLeaf
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.storage import Tx
@@ -47,7 +48,7 @@ def _against(size: int, signed: bytes, root: bytes | None) -> Damage | None:
 
 def _name_damage(tx: Tx, signed: Mapping[int, bytes]) -> Verification:
     """Verify entry by entry, and name what does not hold."""
-    head, stored = store.load_head(tx), _StoredTree(store.load_nodes(tx))
+    head, stored = tree.load_head(tx), _StoredTree(tree.load_nodes(tx))
     true = Peaks()
     damaged: list[Damage] = []
     roots: dict[int, bytes] = {}
@@ -103,7 +104,7 @@ class _StoredTree:
         self._peaks.append(current)
         self._size += 1
 
-    def head_problems(self, head: store.Head | None) -> Iterator[Damage]:
+    def head_problems(self, head: tree.Head | None) -> Iterator[Damage]:
         """What is wrong with the head, and the nodes that belong to no entry."""
         size = 0 if head is None else head.size
         if size != self._size:

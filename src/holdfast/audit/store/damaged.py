@@ -9,7 +9,7 @@ from sqlalchemy import Column, LargeBinary, String, cast
 
 from holdfast.storage import Tx
 
-__all__ = ["readable", "words"]
+__all__ = ["blob", "readable", "words"]
 
 
 def readable(tx: Tx, columns: Iterable[Column[Any]]) -> list[Any]:
@@ -27,3 +27,8 @@ def words(value: object) -> str | None:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return value if isinstance(value, str) or value is None else str(value)
+
+
+def blob(value: object) -> bytes | None:
+    """A column's bytes; SQLite gives text or a number where a hand wrote one."""
+    return value if isinstance(value, bytes) or value is None else str(value).encode()

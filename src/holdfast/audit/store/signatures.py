@@ -22,6 +22,7 @@ from holdfast.audit.records import StoredCheckpoint
 from holdfast.audit.rotation import Rotation
 from holdfast.audit.store.damaged import readable, words
 from holdfast.storage import Tx, metadata
+from holdfast.storage.direct import Direct
 
 __all__ = [
     "add_cosignature",
@@ -74,7 +75,7 @@ _ROTATION = (
     _rotations.c.signature,
 )
 
-_LAST_CHECKPOINT = select(*_CHECKPOINT).order_by(_checkpoints.c.size.desc()).limit(1)  # built once
+_LAST_CHECKPOINT = Direct(select(*_CHECKPOINT).order_by(_checkpoints.c.size.desc()).limit(1))
 
 
 def insert_checkpoint(tx: Tx, checkpoint: StoredCheckpoint, *, is_kept: bool) -> None:
@@ -99,8 +100,8 @@ def add_cosignature(tx: Tx, size: int, line: str) -> None:
 
 def last_checkpoint(tx: Tx) -> StoredCheckpoint | None:
     """The checkpoint of the largest tree."""
-    row = tx.execute(_LAST_CHECKPOINT).one_or_none()
-    return None if row is None else StoredCheckpoint(*row)
+    rows = _LAST_CHECKPOINT.rows(tx)
+    return StoredCheckpoint(*rows[0]) if rows else None
 
 
 def load_checkpoint(tx: Tx, size: int) -> StoredCheckpoint | None:
