@@ -139,12 +139,21 @@ def target(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[
         request.getfixturevalue("postgres").drop_database(name)
 
 
+def every_run(services: Services, caller: Any) -> Iterator[str]:
+    """The ids of all runs, page by page: the writers make more than one page of them."""
+    token: str | None = ""
+    while token is not None:
+        page = services.tracking.list_runs(caller, limit=1000, page_token=token)
+        yield from (run.run_id for run in page.items)
+        token = page.next_page_token
+
+
 def check_whole(services: Services, life: Life, before: list[str], shipped: int) -> None:
     """Everything that was acknowledged before the backup is there and whole, and so is whatever else is there."""
     caller = life.caller
     assert services.audit.verify().ok
     assert [one for one in services.objects.verify(services.gc_roots) if one is not None] == []
-    runs = {run.run_id for run in services.tracking.list_runs(caller, limit=1000).items}
+    runs = set(every_run(services, caller))
     assert set(before) <= runs
     for run in runs:
         for file in services.tracking.list_artifacts(caller, run).items:
