@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from holdfast.demo.server import free_port, running_server
 from tests.browser.life import ENDPOINT, MODEL, Life, live
@@ -22,14 +22,17 @@ _ARGUMENTS = [
 
 
 class Watched:
-    """A page and everything that went wrong on it."""
+    """A page and everything that went wrong on it. What the browser gives up because it goes on is no problem."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.problems: list[str] = []
+        self._navigations = 0
+        self._begun: dict[Request, int] = {}
+        page.on("request", self._begin)
         page.on("console", lambda message: self._note(message.type, message.text))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("requestfailed", lambda request: self.problems.append(f"{request.url}: {request.failure}"))
+        page.on("requestfailed", self._fail)
 
     def visit(self, address: str) -> Page:
         """Go to `address` in the light theme on a desk's screen, and wait until its charts are drawn."""
@@ -39,6 +42,17 @@ class Watched:
         self.page.goto(address, wait_until="load")
         expect(self.page.locator("[data-chart]:not(.drawn)")).to_have_count(0)
         return self.page
+
+    def _begin(self, request: Request) -> None:
+        if request.is_navigation_request() and request.frame == self.page.main_frame:
+            self._navigations += 1
+            self._begun.clear()
+        self._begun[request] = self._navigations
+
+    def _fail(self, request: Request) -> None:
+        is_left = self._begun.get(request) != self._navigations
+        if not (is_left and request.failure == "net::ERR_ABORTED"):
+            self.problems.append(f"{request.url}: {request.failure}")
 
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
