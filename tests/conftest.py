@@ -81,7 +81,7 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of this session."""
     if find_programs() is None:
         pytest.skip("there is no PostgreSQL server on this machine: apt-get install postgresql")
-    server = PostgresServer(durable=False)
+    server = PostgresServer(durable=False, settings={"deadlock_timeout": "100ms"})
     try:
         server.start()
         yield server

@@ -166,12 +166,11 @@ def check_whole(services: Services, life: Life, before: list[str], shipped: int)
     assert len(ids) == services.predictions.log_status(caller, "watched").rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("into", ["sqlite", "postgresql"])
 def test_taken_while_everything_writes(
     life: Life, composition: Composition, target: Any, tmp_path: Path, into: str
 ) -> None:
-    if (composition.storage.kind, into) != ("sqlite", "postgresql") and "HOLDFAST_FULL" not in os.environ:
-        pytest.skip("from SQLite to PostgreSQL alone: the other ways in `make test-full`")
     file = tmp_path / "all.backup"
     with Writers(life.run, life.ship, life.compact, life.pack):
         before, shipped = list(life.runs), life.shipped

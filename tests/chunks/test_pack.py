@@ -6,7 +6,7 @@ import io
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.chunks.cut import MOST, chunk_id, cut, cut_stream
@@ -72,12 +72,16 @@ def test_a_pack_gives_back_its_chunks(chunks: list[bytes]) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(seeds)
-def test_every_changed_bit_of_a_pack_is_found(seed: int) -> None:
+@example(849)  # a bit of zstd's frame header that stands for nothing
+def test_every_changed_bit_of_a_pack_that_matters_is_found(seed: int) -> None:
     chance = random.Random(seed)
-    pack = bytearray(pack_of([chance.randbytes(chance.randrange(300)), b"text " * 100, b"", b"x"]))
+    chunks = [chance.randbytes(chance.randrange(300)), b"text " * 100, b"", b"x"]
+    pack = bytearray(pack_of(chunks))
     pack[chance.randrange(len(pack))] ^= 1 << chance.randrange(8)
     try:
-        assert list(verify_pack(pack)) != []
+        if list(verify_pack(pack)) == []:
+            entries = read_index(pack)
+            assert [bytes(unpack_chunk(e, pack[e.offset : e.offset + e.stored])) for e in entries] == chunks
     except IntegrityError as error:
         assert "damaged" in str(error)
 

@@ -20,7 +20,7 @@ from tests.faults.system import ENDPOINT, System, make_rows, train_and_deploy, w
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 DAY_MS = 86_400_000
 START_MS = 1_735_689_600_000  # 2025-01-01
-KILLS = 200 if os.environ.get("HOLDFAST_FULL") else 2
+KILLS = 200 if os.environ.get("HOLDFAST_FULL") else 1
 """Of each of the three processes."""
 
 
