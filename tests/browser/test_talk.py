@@ -59,14 +59,19 @@ def test_a_comment_is_written_answered_edited_and_deleted(site: Life, open_page:
 
 
 def test_what_is_typed_outlives_news(site: Life, open_page: Open) -> None:
-    """The page follows its data while somebody writes, and takes no word away."""
+    """The page follows its data while somebody writes, and takes no word away; it can be sent with the browser's new
+    cookie too.
+    """
     page = open_page(f"{site.url}/incidents/{site.alert_id}").page
     box = page.locator("#write-comment")
     box.fill("half a thought")
     page.locator("h1").click()
+    page.context.clear_cookies()
     Client(site.url).comment(f"alert:{site.alert_id}", "news from elsewhere")
     expect(page.locator("#feed")).to_contain_text("news from elsewhere", timeout=60_000)
     expect(box).to_have_value("half a thought")
+    page.get_by_role("button", name="Comment", exact=True).click()
+    expect(page.locator("#feed")).to_contain_text("half a thought")
 
 
 def test_an_inbox_counts_tells_and_is_read(site: Life, open_page: Open, as_admin: Client) -> None:

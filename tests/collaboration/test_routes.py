@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.web.visitor import Visitor
+
 if TYPE_CHECKING:
     from holdfast.app.compose import Composition
 
@@ -76,29 +78,25 @@ def test_what_is_refused(http: Any, method: str, path: str, body: Any, status: i
 
 
 def test_the_forms_of_the_pages(http: Any, run: str) -> None:
-    page = f"/runs/{run[4:]}"
-    sent = http.post("/comments", data={"object": run, "body": "**hello**", "parent_id": ""}, headers=HTML)
+    page, browser = f"/runs/{run[4:]}", Visitor(http)
+    sent = browser.send(page, "/comments", object=run, body="**hello**", parent_id="")
     assert sent.status_code == 303
     place, _, anchor = sent.headers["location"].partition("#")
     assert place == page
-    shown = http.get(page, headers=HTML).text
+    shown = browser.open(page).text
     assert "<strong>hello</strong>" in shown
     assert f'id="{anchor}"' in shown
-    edited = http.post(f"/comments/{anchor}/edit", data={"body": "bye"}, headers=HTML)
+    edited = browser.send(page, f"/comments/{anchor}/edit", body="bye")
     assert edited.headers["location"] == f"{page}#{anchor}"
-    assert "hello" in http.get(f"/comments/{anchor}", headers=HTML).text
-    http.post(
-        f"/comments/{anchor}/delete", headers={**HTML, "Content-Type": "application/x-www-form-urlencoded"}
-    )
-    assert "Deleted by open mode" in http.get(page, headers=HTML).text
-    watched = http.post("/subscriptions", data={"object": run, "watch": ""}, headers=HTML)
+    assert "hello" in browser.open(f"/comments/{anchor}").text
+    browser.send(page, f"/comments/{anchor}/delete")
+    assert "Deleted by open mode" in browser.open(page).text
+    watched = browser.send(page, "/subscriptions", object=run, watch="")
     assert watched.headers["location"] == f"{page}#discussion"
     assert http.get(f"{API}/subscriptions").json()["items"] == []
-    assert (
-        http.post("/inbox/read", data={"event": "", "state": "unread"}).headers["location"]
-        == "/inbox?state=unread"
-    )
-    assert http.post("/inbox/read", data={"event": "x"}, headers=HTML).status_code == 400
+    read = browser.send(page, "/inbox/read", event="", state="unread")
+    assert read.headers["location"] == "/inbox?state=unread"
+    assert browser.send(page, "/inbox/read", event="x").status_code == 400
 
 
 def test_a_form_of_another_site_is_refused(http: Any, run: str) -> None:

@@ -13,6 +13,7 @@ from holdfast.identity.people import NewPerson
 from holdfast.identity.service import system_caller
 from holdfast.identity.tokens import NewToken
 from holdfast.kernel.principal import DEPLOYMENT, Caller
+from tests.web.visitor import Visitor
 
 if TYPE_CHECKING:
     from holdfast.app.compose import Composition
@@ -68,19 +69,14 @@ def login(http: Any) -> Callable[..., dict[str, str]]:
 
 
 def submit_login(http: Any, name: str, password: str, cookie: str = "", **fields: str) -> Any:
-    """Open the login page and send its form."""
-    page = http.get("/login")
-    csrf = page.text.partition('name="csrf" value="')[2].partition('"')[0]
-    cookies = "; ".join(part for part in (page.headers["set-cookie"].partition(";")[0], cookie) if part)
-    body = {"csrf": csrf, "name": name, "password": password, **fields}
-    return http.post("/login", data=body, headers={"Cookie": cookies, "Origin": "http://127.0.0.1:5000"})
+    """Open the login page and send its form, in a browser that has a cookie already or none."""
+    visitor = Visitor(http, {"Cookie": cookie})
+    return visitor.send("/login", "/login", name=name, password=password, **fields)
 
 
 def csrf_of(http: Any, headers: dict[str, str]) -> str:
     """The token in the forms of a signed-in browser."""
-    return str(
-        http.get("/account", headers=headers).text.partition('name="csrf" value="')[2].partition('"')[0]
-    )
+    return Visitor(http, headers).token("/account")
 
 
 def decode(answer: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.identity.conftest import PASSWORD, Crew
+from tests.web.visitor import Visitor
 
 if TYPE_CHECKING:
     from holdfast.app.compose import Composition
@@ -16,28 +17,13 @@ if TYPE_CHECKING:
 Login = Callable[..., dict[str, str]]
 
 
-class Browser:
-    """Opens pages and sends their forms, with a session's cookie."""
-
-    def __init__(self, http: Any, headers: dict[str, str]) -> None:
-        self.http, self.headers = http, {**headers, "Accept": "text/html"}
-
-    def open(self, path: str) -> Any:
-        return self.http.get(path, headers=self.headers)
-
-    def send(self, page: str, action: str, **fields: str) -> Any:
-        csrf = re.search(r'name="csrf" value="(\w+)"', self.open(page).text)
-        assert csrf is not None
-        return self.http.post(action, data={"csrf": csrf[1], **fields}, headers=self.headers)
-
-
 @pytest.fixture
-def root(http: Any, crew: Crew, login: Login) -> Browser:
+def root(http: Any, crew: Crew, login: Login) -> Visitor:
     crew.add("root", is_admin=True, password=PASSWORD)
-    return Browser(http, login("root"))
+    return Visitor(http, login("root"))
 
 
-def test_a_person_is_added_with_a_role_disabled_and_enabled(root: Browser, composition: Composition) -> None:
+def test_a_person_is_added_with_a_role_disabled_and_enabled(root: Visitor, composition: Composition) -> None:
     made = root.send(
         "/settings/people", "/settings/people", name="ada", kind="user", role="viewer", password=PASSWORD
     )
@@ -52,7 +38,7 @@ def test_a_person_is_added_with_a_role_disabled_and_enabled(root: Browser, compo
     assert composition.people.find("ada").is_disabled is False  # type: ignore[union-attr]
 
 
-def test_a_refusal_tells_why_and_keeps_what_was_entered(root: Browser) -> None:
+def test_a_refusal_tells_why_and_keeps_what_was_entered(root: Visitor) -> None:
     answer = root.send(
         "/settings/people", "/settings/people", name="Ada L", kind="user", email="ada@example.org"
     )
@@ -64,7 +50,7 @@ def test_a_refusal_tells_why_and_keeps_what_was_entered(root: Browser) -> None:
     assert "No administrator of the deployment would be left" in alone.text
 
 
-def test_a_token_is_shown_once_and_revoked(root: Browser, crew: Crew, http: Any) -> None:
+def test_a_token_is_shown_once_and_revoked(root: Visitor, crew: Crew, http: Any) -> None:
     crew.add("bot", "contributor", kind="service")
     made = root.send(
         "/settings/tokens", "/settings/tokens", name="nightly", of="bot", days="7", workspace="default"
@@ -85,7 +71,7 @@ def test_a_token_is_shown_once_and_revoked(root: Browser, crew: Crew, http: Any)
     assert "is not a permission" in wrong.text
 
 
-def test_roles_are_given_and_taken_here_and_on_the_deployment(root: Browser, crew: Crew) -> None:
+def test_roles_are_given_and_taken_here_and_on_the_deployment(root: Visitor, crew: Crew) -> None:
     crew.add("ada")
     for fields in ({"of": "person", "name": "ada"}, {"of": "group", "name": "data science", "place": "*"}):
         assert root.send("/settings/roles", "/settings/roles", role="approver", **fields).status_code == 303
@@ -97,7 +83,7 @@ def test_roles_are_given_and_taken_here_and_on_the_deployment(root: Browser, cre
     assert "has no role of its own" in again.text
 
 
-def test_workspaces_are_added_archived_and_restored(root: Browser) -> None:
+def test_workspaces_are_added_archived_and_restored(root: Visitor) -> None:
     assert root.send("/settings/workspaces", "/settings/workspaces", name="risk").status_code == 303
     assert root.send("/settings/workspaces", "/settings/workspaces/risk/archive").status_code == 303
     assert "1 archived" in root.open("/settings/workspaces").text
@@ -108,10 +94,10 @@ def test_workspaces_are_added_archived_and_restored(root: Browser) -> None:
 
 
 def test_an_administrator_sees_and_ends_the_sessions_of_others(
-    root: Browser, crew: Crew, login: Login
+    http: Any, root: Visitor, crew: Crew, login: Login
 ) -> None:
     crew.add("ada", "viewer", password=PASSWORD)
-    ada = Browser(root.http, login("ada"))
+    ada = Visitor(http, login("ada"))
     assert "root" not in ada.open("/settings/sessions").text.partition("<main")[2]
     page = root.open("/settings/sessions").text
     ids = re.findall(r"/settings/sessions/([\w-]+)/end", page)
@@ -121,38 +107,33 @@ def test_an_administrator_sees_and_ends_the_sessions_of_others(
     assert ada.open("/settings/sessions").status_code == 303
 
 
+def test_settings_lead_to_the_first_page_that_one_may_see(
+    http: Any, root: Visitor, crew: Crew, login: Login
+) -> None:
+    crew.add("ada", "contributor", password=PASSWORD)
+    for browser, place in ((root, "/settings/people"), (Visitor(http, login("ada")), "/settings/tokens")):
+        answer = browser.open("/settings")
+        assert (answer.status_code, answer.headers["location"]) == (303, place)
+        assert browser.open(place).status_code == 200
+
+
+def test_open_mode_has_no_settings(http: Any) -> None:
+    answer = http.get("/settings", headers={"Accept": "text/html"})
+    assert answer.status_code == 403
+    assert "may see no settings page" in answer.text
+
+
 @pytest.mark.parametrize("name", ["people", "roles", "workspaces", "keys", "server"])
 def test_who_is_no_administrator_may_not(http: Any, crew: Crew, login: Login, name: str) -> None:
     crew.add("ada", "contributor", password=PASSWORD)
-    ada = Browser(http, login("ada"))
+    ada = Visitor(http, login("ada"))
     assert ada.open(f"/settings/{name}").status_code == 403
     own = ada.open("/settings/tokens").text
     assert f'href="/settings/{name}"' not in own
     assert 'href="/settings/sessions"' in own
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        "people",
-        "people/root/disable",
-        "roles",
-        "roles/revoke",
-        "tokens",
-        "workspaces",
-        "workspaces/default/archive",
-        "keys/serving/rotate",
-    ],
-)
-def test_a_form_of_another_page_is_refused(root: Browser, action: str) -> None:
-    answer = root.http.post(
-        f"/settings/{action}", data={"csrf": "0" * 64, "name": "eve"}, headers=root.headers
-    )
-    assert answer.status_code == 403
-    assert "does not belong to this browser" in answer.text
-
-
-def test_a_key_is_rotated_by_who_types_its_name(root: Browser, composition: Composition) -> None:
+def test_a_key_is_rotated_by_who_types_its_name(root: Visitor, composition: Composition) -> None:
     before = composition.signing.signing_key("checkpoint").public.hex()
     assert before[:12] in root.open("/settings/keys").text
     wrong = root.send("/settings/keys", "/settings/keys/checkpoint/rotate", confirm="serving")
@@ -166,7 +147,7 @@ def test_a_key_is_rotated_by_who_types_its_name(root: Browser, composition: Comp
     assert after[:12] in root.open("/settings/keys").text
 
 
-def test_the_server_s_page_has_what_the_doctor_finds(root: Browser) -> None:
+def test_the_server_s_page_has_what_the_doctor_finds(root: Visitor) -> None:
     page = root.open("/settings/server").text
     assert "What the doctor finds" in page
     assert "Data folder" in page

@@ -10,13 +10,14 @@ from holdfast.app.doctor import Report, examine
 from holdfast.app.doctor.clocks import ClockWatch
 from holdfast.app.services import Services
 from holdfast.audit.records import KeyView
-from holdfast.identity.forms import FORM_LIMIT, field, form_token, submit
-from holdfast.identity.records import DEPLOYMENT_ADMIN
+from holdfast.identity.records import DEPLOYMENT_ADMIN, SIGNED_IN
 from holdfast.identity.service import of_deployment
-from holdfast.kernel.errors import InvalidInput
+from holdfast.kernel.errors import Forbidden, InvalidInput
+from holdfast.overview.places import settings_of
 from holdfast.storage.location import describe, parse_location
 from holdfast.version import __version__
 from holdfast.web import Call, Form, Page, Redirect, Route
+from holdfast.web.forms import FORM_LIMIT, attempt, field
 from holdfast.web.wording import plural
 
 __all__ = ["settings_pages"]
@@ -39,7 +40,16 @@ class _KeyRow(msgspec.Struct, frozen=True):
 
 
 def settings_pages(services: Services, clock_watch: ClockWatch) -> list[Route]:
-    """`/settings/server` and `/settings/keys`."""
+    """`/settings`, `/settings/server` and `/settings/keys`."""
+
+    def lead(call: Call) -> Redirect:
+        pages = settings_of(call.caller)
+        if not pages:
+            raise Forbidden(
+                f"{call.caller.principal.name!r} may see no settings page.",
+                hint="Sign in as a user, or by the one-time address that the server shows when it starts in a terminal.",
+            )
+        return Redirect(pages[0][0])
 
     def server(call: Call) -> Page:
         report = examine(services.settings, services, clock_watch)
@@ -54,6 +64,9 @@ def settings_pages(services: Services, clock_watch: ClockWatch) -> list[Route]:
         return Page("app/settings_server.html", context, "This server")
 
     return [
+        Route(
+            "GET", "/settings", lead, SIGNED_IN, summary="Leads to the first settings page that one may see"
+        ),
         Route("GET", _SERVER, server, DEPLOYMENT_ADMIN, summary="This server and what the doctor finds"),
         *_keys(services),
     ]
@@ -65,7 +78,6 @@ def _keys(services: Services) -> list[Route]:
         context = {
             "rows": rows,
             "problem": problem,
-            "csrf": form_token(call),
             "sentence": f"{plural(len(rows), 'key')}, kept outside the database and the objects.",
         }
         return Page("app/settings_keys.html", context, "Keys", status)
@@ -82,7 +94,7 @@ def _keys(services: Services) -> list[Route]:
             return Redirect(f"{_KEYS}#{name}")
 
         show: Callable[[str, int], Page] = lambda *told: page(call, *told)  # noqa: E731
-        return submit(call, change, show)
+        return attempt(change, show)
 
     return [
         Route("GET", _KEYS, page, DEPLOYMENT_ADMIN, summary="The deployment's keys"),

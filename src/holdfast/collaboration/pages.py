@@ -14,10 +14,10 @@ from holdfast.collaboration.events import EVENT_TYPES, Match
 from holdfast.collaboration.panel import build_line, view_comment
 from holdfast.collaboration.records import Comment, Notification, Revision
 from holdfast.collaboration.service import BODY_LIMIT, Collaboration
-from holdfast.identity.forms import attempt
 from holdfast.kernel.errors import InvalidInput
 from holdfast.web import Call, Form, Page, Redirect, Route
 from holdfast.web.diffs import DiffLine, read_diff
+from holdfast.web.forms import attempt
 from holdfast.web.wording import plural
 
 __all__ = ["pages"]

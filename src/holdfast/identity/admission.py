@@ -18,7 +18,7 @@ from holdfast.identity.records import (
     WhoAmI,
     Workspace,
 )
-from holdfast.identity.secrets import csrf_token, digest_of
+from holdfast.identity.secrets import digest_of
 from holdfast.identity.service import (
     ADMIN,
     INFERENCE,
@@ -35,6 +35,7 @@ from holdfast.kernel.principal import DEPLOYMENT, Caller, Principal
 from holdfast.storage import Storage, Tx
 from holdfast.web import Visit
 from holdfast.web.cookies import WORKSPACE_COOKIE, read_cookie
+from holdfast.web.forms import token_of
 
 __all__ = ["Identity", "Remembered"]
 
@@ -330,7 +331,7 @@ def _refuse_forged(access: Access, visit: Visit) -> None:
         return
     secret = read_session_cookie(visit.headers, is_secure=visit.is_secure)
     given = visit.headers.get("x-csrf-token", "")
-    if not hmac.compare_digest(given.encode(), csrf_token(secret).encode()):
+    if not hmac.compare_digest(given.encode(), token_of(secret).encode()):
         raise Forbidden(
             "The request has a session's cookie, but neither an Origin nor the session's CSRF token.",
             hint="Send it from this server's pages, or use an API token.",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from typing import Any
 from urllib.parse import quote
 
-from holdfast.identity.forms import FORM_LIMIT, check_csrf, check_form, form_token, token_form
+from holdfast.identity.forms import token_form
 from holdfast.identity.people import People
 from holdfast.identity.records import ACCOUNT, PUBLIC, SIGNED_IN
-from holdfast.identity.secrets import csrf_token, new_secret
 from holdfast.identity.service import NOBODY, held_permissions, may
 from holdfast.identity.sessions import Client, Sessions, read_session_cookie
 from holdfast.identity.sign_on import SignOn
@@ -17,11 +15,10 @@ from holdfast.identity.tokens import Tokens
 from holdfast.kernel.errors import Forbidden, InvalidInput, Unauthenticated
 from holdfast.web import Call, Form, Page, Redirect, Route
 from holdfast.web.cookies import drop_cookie, read_cookie, write_cookie
+from holdfast.web.forms import FORM_LIMIT
 
 __all__ = ["pages"]
 
-_LOGIN_COOKIE = "holdfast_login"
-_FORM_S = 3600
 _STATE_COOKIE = "holdfast_sign_on"
 _STATE_S = 600
 
@@ -65,18 +62,14 @@ def _login(sessions: Sessions, sign_on: SignOn) -> list[Route]:
         return _login_page(call, sign_on)
 
     def log_in(call: Call) -> Page | Redirect:
-        check_csrf(call, read_cookie(call.headers, _LOGIN_COOKIE))
         name, password = call.body.get("name", "").strip().lower(), call.body.get("password", "")
         try:
             cookie = sessions.log_in(name, password, client_of(call))
         except Unauthenticated as error:
             return _login_page(call, sign_on, name, error.message, 401)
-        return Redirect(
-            _next_of(call), cookies=(cookie, drop_cookie(_LOGIN_COOKIE, is_secure=call.is_secure))
-        )
+        return Redirect(_next_of(call), cookies=(cookie,))
 
     def log_out(call: Call) -> Redirect:
-        check_form(call)
         return Redirect("/login", cookies=(sessions.log_out(call.caller, is_secure=call.is_secure),))
 
     def sign_in(call: Call) -> Redirect:
@@ -100,7 +93,6 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
             "sessions": sessions.list_sessions(call.caller) if who.auth == "session" else [],
             "tokens": tokens.list_tokens(call.caller) if has_account else [],
             "permissions": held_permissions(who),
-            "csrf": form_token(call),
             "sentence": _sentence(who.auth),
             "secret": secret,
             "problem": problem,
@@ -111,7 +103,6 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
         return account_page(call)
 
     def change_password(call: Call) -> Page | Redirect:
-        check_form(call)
         fields = call.body
         if fields.get("new", "") != fields.get("again", ""):
             return account_page(call, problem="The new password and its repetition differ.", status=400)
@@ -122,12 +113,10 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
         return Redirect("/account")
 
     def end_session(call: Call) -> Redirect:
-        check_form(call)
         sessions.end(call.caller, call.path["session_id"])
         return Redirect("/account")
 
     def make_token(call: Call) -> Page:
-        check_form(call)
         try:
             made = tokens.create(call.caller, token_form(call.body))
         except InvalidInput as error:
@@ -135,7 +124,6 @@ def _account(people: People, tokens: Tokens, sessions: Sessions) -> list[Route]:
         return account_page(call, secret=made.secret)
 
     def revoke_token(call: Call) -> Redirect:
-        check_form(call)
         tokens.revoke(call.caller, call.path["token_id"])
         return Redirect("/account")
 
@@ -172,16 +160,9 @@ def client_of(call: Call) -> Client:
 
 
 def _login_page(call: Call, sign_on: SignOn, name: str = "", problem: str = "", status: int = 200) -> Page:
-    secret = new_secret()
-    context: dict[str, Any] = {
-        "next": _next_of(call),
-        "csrf": csrf_token(secret),
-        "name": name,
-        "problem": problem,
-    }
-    context["provider"] = sign_on.provider()
-    cookie = write_cookie(_LOGIN_COOKIE, secret, is_secure=call.is_secure, max_age_s=_FORM_S)
-    return Page("identity/login.html", context, "Sign in", status, (cookie,))
+    provider = sign_on.provider()
+    context = {"next": _next_of(call), "name": name, "problem": problem, "provider": provider}
+    return Page("identity/login.html", context, "Sign in", status)
 
 
 def _next_of(call: Call) -> str:

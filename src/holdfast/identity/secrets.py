@@ -11,7 +11,7 @@ from pathlib import Path
 from holdfast.kernel.errors import Conflict
 from holdfast.kernel.ids import new_id
 
-__all__ = ["TOKEN_PREFIX", "csrf_token", "digest_of", "ensure_secret_file", "new_secret", "new_token"]
+__all__ = ["TOKEN_PREFIX", "digest_of", "ensure_secret_file", "new_secret", "new_token"]
 
 TOKEN_PREFIX = "holdfast_"
 """What every API token begins with, so that scanners of leaked secrets can tell one."""
@@ -31,11 +31,6 @@ def new_token() -> str:
 def digest_of(secret: str) -> str:
     """What is kept of a secret: its SHA-256. Enough for 256 random bits; a password needs argon2."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def csrf_token(session_secret: str) -> str:
-    """What a form of the session's own pages carries: nobody without the session's secret can make it."""
-    return hashlib.sha256(f"csrf:{session_secret}".encode()).hexdigest()
 
 
 def ensure_secret_file(path: Path) -> str:

@@ -20,7 +20,7 @@ from holdfast.kernel.errors import NotFound, Unauthenticated
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.principal import DEPLOYMENT, Caller, Principal
 from holdfast.storage import Tx
-from holdfast.web.cookies import drop_cookie, read_cookie, write_cookie
+from holdfast.web.cookies import SESSION_COOKIE, drop_secret_cookie, read_secret_cookie, write_secret_cookie
 
 __all__ = ["IDLE_MS", "Client", "Sessions", "read_session_cookie"]
 
@@ -29,7 +29,6 @@ IDLE_MS = 12 * 3_600_000
 _SESSION_MS = 7 * 86_400_000
 _CODE_MS = 15 * 60_000
 _CODE_SESSION_MS = 12 * 3_600_000
-_COOKIE = "holdfast_session"
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -42,14 +41,9 @@ class Client(msgspec.Struct, frozen=True):
     request_id: str
 
 
-def _cookie_name(is_secure: bool) -> str:
-    # The prefix has browsers refuse a cookie that another host of the domain, or plain http, tries to set.
-    return f"__Host-{_COOKIE}" if is_secure else _COOKIE
-
-
 def read_session_cookie(headers: Mapping[str, str], *, is_secure: bool) -> str:
     """The session's secret in a request's cookie; empty without one."""
-    return read_cookie(headers, _cookie_name(is_secure))
+    return read_secret_cookie(headers, SESSION_COOKIE, is_secure=is_secure)
 
 
 class Sessions:
@@ -147,8 +141,8 @@ class Sessions:
             append(tx, caller, action="session.open", object=f"session:{session_id}", after={"by": auth})
 
         self._storage.write(fn)
-        return write_cookie(
-            _cookie_name(client.is_secure), secret, is_secure=client.is_secure, max_age_s=lifetime_ms // 1000
+        return write_secret_cookie(
+            SESSION_COOKIE, secret, is_secure=client.is_secure, max_age_s=lifetime_ms // 1000
         )
 
     # Ending
@@ -157,7 +151,7 @@ class Sessions:
         """End the caller's session; the Set-Cookie value that takes its cookie away. Audited."""
         if caller.principal.auth == "session":
             self.end(caller, caller.principal.token_id)
-        return drop_cookie(_cookie_name(is_secure), is_secure=is_secure)
+        return drop_secret_cookie(SESSION_COOKIE, is_secure=is_secure)
 
     def list_sessions(self, caller: Caller, of: str | None = None) -> list[SessionRecord]:
         """The caller's own sessions; those of the principal with id `of`, or with `*` of everybody, for

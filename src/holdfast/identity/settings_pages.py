@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.identity.forms import FORM_LIMIT, field, form_token, submit, token_form
+from holdfast.identity.forms import token_form
 from holdfast.identity.people import NewPerson, People
 from holdfast.identity.records import (
     DEPLOYMENT_ADMIN,
@@ -26,6 +26,7 @@ from holdfast.identity.tokens import Tokens
 from holdfast.identity.workspaces import Workspaces
 from holdfast.kernel.principal import DEPLOYMENT, ROLES, Caller
 from holdfast.web import Call, Form, Page, Redirect, Route
+from holdfast.web.forms import FORM_LIMIT, attempt, field
 from holdfast.web.wording import plural
 
 __all__ = ["settings_pages"]
@@ -94,7 +95,7 @@ def _people(people: People, roles: Roles, workspaces: Workspaces) -> list[Route]
                 roles.grant(call.caller, person.name, role)
             return Redirect(f"{_PEOPLE}#{person.name}")
 
-        return submit(call, change, lambda *told: page(call, *told))
+        return attempt(change, lambda *told: page(call, *told))
 
     def switch(is_disabled: bool) -> Callable[[Call], _Answer]:
         def handle(call: Call) -> _Answer:
@@ -102,7 +103,7 @@ def _people(people: People, roles: Roles, workspaces: Workspaces) -> list[Route]
                 people.set_disabled(call.caller, call.path["name"], is_disabled)
                 return Redirect(f"{_PEOPLE}#{call.path['name']}")
 
-            return submit(call, change, lambda *told: page(call, *told))
+            return attempt(change, lambda *told: page(call, *told))
 
         return handle
 
@@ -139,7 +140,7 @@ def _roles(people: People, roles: Roles) -> list[Route]:
             give(place(call), field(call, "name"), field(call, "role"))
             return Redirect(_ROLES)
 
-        return submit(call, change, lambda *told: page(call, *told))
+        return attempt(change, lambda *told: page(call, *told))
 
     def revoke(call: Call) -> _Answer:
         def change() -> Redirect:
@@ -147,7 +148,7 @@ def _roles(people: People, roles: Roles) -> list[Route]:
             take(place(call), field(call, "name"))
             return Redirect(_ROLES)
 
-        return submit(call, change, lambda *told: page(call, *told))
+        return attempt(change, lambda *told: page(call, *told))
 
     need = "identity:admin"
     return [
@@ -180,14 +181,14 @@ def _tokens(people: People, tokens: Tokens) -> list[Route]:
         def change() -> Page:
             return page(call, secret=tokens.create(call.caller, token_form(call.body)).secret)
 
-        return submit(call, change, lambda *told: page(call, *told))
+        return attempt(change, lambda *told: page(call, *told))
 
     def revoke(call: Call) -> _Answer:
         def change() -> Redirect:
             tokens.revoke(call.caller, call.path["token_id"])
             return Redirect(_TOKENS)
 
-        return submit(call, change, lambda *told: page(call, *told))
+        return attempt(change, lambda *told: page(call, *told))
 
     # Administrators by the secret have no account of their own; the service asks for what each act needs.
     revoking = _TOKENS + "/{token_id}/revoke"
@@ -214,7 +215,7 @@ def _sessions(people: People, sessions: Sessions) -> list[Route]:
             sessions.end(call.caller, call.path["session_id"])
             return Redirect(_SESSIONS)
 
-        return submit(call, change, lambda *told: page(call, *told))
+        return attempt(change, lambda *told: page(call, *told))
 
     ending = _SESSIONS + "/{session_id}/end"
     return [
@@ -236,7 +237,7 @@ def _workspaces(workspaces: Workspaces) -> list[Route]:
             made = workspaces.create(call.caller, field(call, "name"), field(call, "description"))
             return Redirect(f"{_WORKSPACES}#{made.name}")
 
-        return submit(call, change, lambda *told: page(call, *told))
+        return attempt(change, lambda *told: page(call, *told))
 
     def switch(act: Callable[[Caller, str], Workspace]) -> Callable[[Call], _Answer]:
         def handle(call: Call) -> _Answer:
@@ -244,7 +245,7 @@ def _workspaces(workspaces: Workspaces) -> list[Route]:
                 act(call.caller, call.path["name"])
                 return Redirect(f"{_WORKSPACES}#{call.path['name']}")
 
-            return submit(call, change, lambda *told: page(call, *told))
+            return attempt(change, lambda *told: page(call, *told))
 
         return handle
 
@@ -259,8 +260,8 @@ def _workspaces(workspaces: Workspaces) -> list[Route]:
 
 def _page(call: Call, name: str, title: str, problem: str, status: int, **context: Any) -> Page:
     entered = call.body if isinstance(call.body, dict) and problem else {}
-    shared = {"csrf": form_token(call), "problem": problem, "entered": entered}
-    return Page(f"identity/settings_{name}.html", {**context, **shared}, title, status)
+    shown = {**context, "problem": problem, "entered": entered}
+    return Page(f"identity/settings_{name}.html", shown, title, status)
 
 
 def _all_grants(caller: Caller, roles: Roles, places: Sequence[Workspace]) -> list[Grant]:

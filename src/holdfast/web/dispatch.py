@@ -16,6 +16,7 @@ from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import InvalidInput, PayloadTooLarge
 from holdfast.kernel.principal import Caller, Principal
 from holdfast.web.cookies import WORKSPACE_COOKIE, write_cookie
+from holdfast.web.forms import check_token
 from holdfast.web.responses import respond
 from holdfast.web.routing import Call, Form, Page, Route, Upload, Visit
 
@@ -56,7 +57,8 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
         if decoder is not None:
             return _decode(decoder, request, raw)
         if route.body is Form:
-            return _read_form(request, raw)
+            fields = _read_form(request, raw)
+            return check_token(request.headers, fields, is_secure=_is_secure(request))
         return raw if route.body is bytes else None
 
     async def serve(request: Request) -> Response:
@@ -115,8 +117,12 @@ def visit_of(request: Request) -> Visit:
         request.headers,
         dict(request.query_params),
         _address(request),
-        request.url.scheme == "https",
+        _is_secure(request),
     )
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
 
 
 def _address(request: Request) -> str:

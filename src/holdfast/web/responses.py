@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from holdfast.kernel.errors import HoldfastError, PayloadTooLarge, Unauthenticated, Unavailable
+from holdfast.web.forms import BrowserKey, showing_forms
 from holdfast.web.routing import Page, Raw, Redirect, Stream
 
-__all__ = ["ErrorPage", "error_response", "json_bytes", "respond", "wants_html"]
+__all__ = ["ErrorPage", "error_response", "json_bytes", "respond", "show_page", "wants_html"]
 
 ErrorPage = Callable[[Request, HoldfastError], Response]
 
@@ -53,8 +54,7 @@ def _are_finite_numbers(values: Sequence[Any]) -> bool:
 def respond(request: Request, answer: Any, render: Callable[[Request, Page], str]) -> Response:
     """The response for what a handler gave."""
     if isinstance(answer, Page):
-        shown = Response(render(request, answer), answer.status, media_type="text/html")
-        return _with_cookies(shown, answer.cookies)
+        return show_page(request, answer, render)
     if isinstance(answer, Raw):
         return Response(answer.content, answer.status, dict(answer.headers), answer.media_type)
     if isinstance(answer, Stream):
@@ -62,6 +62,14 @@ def respond(request: Request, answer: Any, render: Callable[[Request, Page], str
     if isinstance(answer, Redirect):
         return _with_cookies(RedirectResponse(answer.url, answer.status), answer.cookies)
     return Response(json_bytes({} if answer is None else answer), media_type="application/json")
+
+
+def show_page(request: Request, page: Page, render: Callable[[Request, Page], str]) -> Response:
+    """The response of a page, with the cookie that its forms need."""
+    key = BrowserKey(request.headers, is_secure=request.url.scheme == "https")
+    with showing_forms(key):
+        html = render(request, page)
+    return _with_cookies(Response(html, page.status, media_type="text/html"), (*page.cookies, *key.cookies))
 
 
 def _with_cookies(response: Response, cookies: Sequence[str]) -> Response:

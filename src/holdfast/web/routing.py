@@ -19,7 +19,10 @@ class Upload:
 
 
 class Form:
-    """The type of `Route.body` for a page's form: the handler finds its fields (text by name) in `call.body`."""
+    """The type of `Route.body` for a page's form: the handler finds its fields (text by name) in `call.body`.
+
+    Only a form of this browser's own pages gets that far (`web.forms`).
+    """
 
 
 class Visit(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
@@ -23,7 +23,7 @@ from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound, Unauth
 from holdfast.web.dispatch import Door, endpoint
 from holdfast.web.guards import AccessLog, Guard
 from holdfast.web.hosts import Hosts
-from holdfast.web.responses import error_response, wants_html
+from holdfast.web.responses import error_response, show_page, wants_html
 from holdfast.web.routing import Page, Route
 from holdfast.web.templates import STATIC
 
@@ -46,10 +46,9 @@ def build_shell(
     """The ASGI application that serves `routes`, with `bare` ASGI routes before them."""
 
     def page_of(request: Request, error: HoldfastError) -> Response:
-        page = Page(
-            "error.html", {"error": error, "request_id": request.scope["state"]["request_id"]}, _title(error)
-        )
-        return HTMLResponse(door.render(request, page), error.status)
+        context = {"error": error, "request_id": request.scope["state"]["request_id"]}
+        page = Page("error.html", context, _title(error), error.status)
+        return show_page(request, page, door.render)
 
     def show(request: Request, error: HoldfastError) -> Response:
         if isinstance(error, Unauthenticated) and _is_for_signing_in(request):

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.web import filters
+from holdfast.web.forms import form_token
 from holdfast.web.routing import Page
 
 __all__ = ["STATIC", "Frame", "Templates"]
@@ -56,6 +57,7 @@ class Templates:
         )
         self._environment.filters.update(filters.FILTERS)
         self._environment.globals["static"] = static
+        self._environment.globals["form_token"] = form_token
         self._frame = frame
 
     def render(self, request: Request, page: Page) -> str:

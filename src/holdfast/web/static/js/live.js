@@ -40,7 +40,14 @@ function update(page) {
       swap(old, part);
     }
   }
+  sendable(page);
   document.dispatchEvent(new Event("holdfast:changed"));
+}
+
+// The forms that stay as they were can still be sent after the browser got another secret, by signing in elsewhere.
+function sendable(page) {
+  const token = page.querySelector("input[name=csrf]")?.value;
+  if (token) for (const field of document.querySelectorAll("input[name=csrf]")) field.value = token;
 }
 
 function remember(root) {
