@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 SCANNER = Path(__file__).parents[2] / ".venv-scanner" / "bin" / "wapiti"
 MODULES = "cookieflags,crlf,csp,csrf,exec,file,http_headers,methods,permanentxss,redirect,sql,xss"
 PAGES = {
-    "/", "/experiments", "/experiments/{experiment_id}", "/runs/{run_id}", "/models", "/models/{name:path}", "/endpoints",
+    "/", "/experiments", "/experiments/{experiment}", "/runs/{run_id}", "/models", "/models/{name}", "/endpoints",
     "/incidents", "/audit", "/audit/{index}", "/activity", "/inbox", "/search",
 }  # fmt: skip
 OF_THE_ADMINISTRATOR = PAGES | {
