@@ -27,6 +27,7 @@ from holdfast.storage.migrate import migrate, revision_of
 from holdfast.version import __version__
 from holdfast.web.hosts import is_loopback_host
 from holdfast.web.logs import configure_logs
+from holdfast.web.receiving import ReceivingProtocol
 from holdfast.web.sockets import listen, netloc
 from holdfast.web.telemetry import traced
 
@@ -98,7 +99,7 @@ def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
     app = traced(build_app(composition, lifespan), "server")
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=ReceivingProtocol,  # type: ignore[arg-type]  # uvloop takes buffered protocols as well
         loop="uvloop",
         log_config=None,
         access_log=False,

@@ -23,7 +23,7 @@ from holdfast.web.routing import Call, Form, Page, Route, Upload, Visit
 __all__ = ["Admission", "Door", "endpoint", "visit_of"]
 
 
-_RECEIVED = 2 << 20
+_RECEIVED = 4 << 20
 
 
 class Admission(Protocol):
@@ -189,7 +189,7 @@ def _read_form(request: Request, data: bytes) -> dict[str, str]:
 class _Blocks(Iterator[bytes]):
     """The body's blocks for a handler in a thread, within the limit; a body cut short raises InvalidInput.
 
-    They come from the event loop 2 MB at a time. While the handler is busy with those, the next are received, so that
+    They come from the event loop 4 MB at a time. While the handler is busy with those, the next are received, so that
     network and disk work side by side.
     """
 

@@ -21,8 +21,8 @@ __all__ = ["LEASE_MS", "check_lease", "put_bytes", "put_stream"]
 
 LEASE_MS = 12 * 3_600_000
 """How long an upload may take: half of the collector's grace, which spares what has no row yet."""
-_IN_STEP = 4 << 20
-_WAITING = 4
+_PORTION, _WAITING = 2 << 20, 4
+"""The hash takes so many bytes at a time, and so many portions wait for it."""
 
 
 def put_bytes(storage: Storage, backend: Backend, clock: Clock, data: Part, lasting: bool) -> Blob:
@@ -117,8 +117,9 @@ class _Hash:
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
-        self._seen = 0
-        self._queue: queue.Queue[Part | None] = queue.Queue(_WAITING)
+        self._held: list[Part] = []
+        self._size = 0
+        self._queue: queue.Queue[list[Part]] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> _Hash:
@@ -129,26 +130,31 @@ class _Hash:
 
     def update(self, block: Part) -> None:
         """Add a block, which must not change afterwards."""
-        self._seen += len(block)
-        if self._thread is None and self._seen <= _IN_STEP:
-            self._digest.update(block)
+        self._held.append(block)
+        self._size += len(block)
+        if self._size < _PORTION:
             return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="holdfast-hash", daemon=True)
             self._thread.start()
-        self._queue.put(block)
+        self._queue.put(self._held)
+        self._held, self._size = [], 0
 
     def hexdigest(self) -> str:
         """The digest of everything."""
         self._end()
+        for block in self._held:
+            self._digest.update(block)
+        self._held = []
         return self._digest.hexdigest()
 
     def _end(self) -> None:
         if self._thread is not None:
-            self._queue.put(None)
+            self._queue.put([])
             self._thread.join()
             self._thread = None
 
     def _run(self) -> None:
-        while (block := self._queue.get()) is not None:
-            self._digest.update(block)
+        while blocks := self._queue.get():
+            for block in blocks:
+                self._digest.update(block)
