@@ -22,7 +22,19 @@ def bundle(files: dict[str, bytes]) -> bytes:
 )
 def test_files_come_out_as_they_went_in(files: dict[str, bytes]) -> None:
     files = {path: data for path, data in files.items() if path == path.strip()}
-    assert {path: bytes(data) for path, data in read_bundle(bundle(files))} == files
+    assert {path: bytes(data) for path, data in read_bundle([bundle(files)])} == files
+
+
+@given(st.lists(st.binary(max_size=40), max_size=9), st.lists(st.integers(0, 50), max_size=40))
+def test_it_does_not_matter_where_blocks_end(contents: list[bytes], lengths: list[int]) -> None:
+    files = {f"{number}": data for number, data in enumerate(contents)}
+    left, blocks = bundle(files), []
+    for length in lengths:
+        blocks.append(left[:length])
+        left = left[length:]
+    assert {path: bytes(data) for path, data in read_bundle([*blocks, left])} == files
+    with pytest.raises(InvalidInput, match="1 bytes that belong to no file"):
+        list(read_bundle([*blocks, left, b"", b"x"]))
 
 
 @pytest.mark.parametrize(
@@ -41,4 +53,4 @@ def test_files_come_out_as_they_went_in(files: dict[str, bytes]) -> None:
 )
 def test_what_is_no_bundle_is_refused(body: bytes, problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
-        read_bundle(body)
+        list(read_bundle([body]))

@@ -29,7 +29,7 @@ def test_a_folder_arrives_in_bundles_and_its_large_files_alone(run, plane, tmp_p
     plane.on("PUT /api/v1/runs/r1/artifacts/out/large.bin", (200, {}))
     plane.on("PUT /api/v1/runs/r1/artifacts/out/link", (200, {}))
     run.log_artifact(folder)
-    bundles = [read_bundle(body) for body in plane.bodies("POST /api/v1/runs/r1/artifact-bundles")]
+    bundles = [list(read_bundle([body])) for body in plane.bodies("POST /api/v1/runs/r1/artifact-bundles")]
     found = {path: bytes(data) for bundle in bundles for path, data in bundle}
     assert sorted(len(bundle) for bundle in bundles) == [100, 2000]
     assert found == {f"out/{n % 7}/{n:04}.txt": b"%d" % n for n in range(2100)}
@@ -53,7 +53,7 @@ def test_what_is_no_file_is_left_out(run, plane, tmp_path):
     plane.on("POST /api/v1/runs/r1/artifact-bundles", (200, {"files": 1, "size": 1}))
     run.log_artifact(tmp_path, "top")
     (body,) = plane.bodies("POST /api/v1/runs/r1/artifact-bundles")
-    assert [path for path, _ in read_bundle(body)] == ["top/a"]
+    assert [path for path, _ in read_bundle([body])] == ["top/a"]
 
 
 def test_a_file_that_vanishes_is_named(client, tmp_path):
@@ -64,3 +64,30 @@ def test_a_file_that_vanishes_is_named(client, tmp_path):
 def test_an_empty_folder_sends_nothing(run, plane, tmp_path):
     run.log_artifact(tmp_path, "top")
     assert plane.bodies("POST /api/v1/runs/r1/artifact-bundles") == []
+
+
+def test_files_of_every_size_arrive_whole_and_the_large_ones_alone(run, plane, tmp_path):
+    sizes = [0, 1, 65_535, 65_536, 65_537, 4 << 20, (4 << 20) + 1]
+    files = {f"top/{size:08}": os.urandom(size) for size in sizes}
+    for path, data in files.items():
+        (tmp_path / path.removeprefix("top/")).write_bytes(data)
+    plane.on("POST /api/v1/runs/r1/artifact-bundles", (200, {"files": 1, "size": 1}))
+    large = f"top/{sizes[-1]:08}"
+    plane.on(f"PUT /api/v1/runs/r1/artifacts/{large}", (200, {}))
+    run.log_artifact(tmp_path, "top")
+    (body,) = plane.bodies("POST /api/v1/runs/r1/artifact-bundles")
+    found = {path: bytes(data) for path, data in read_bundle([body])}
+    assert found == {path: data for path, data in files.items() if path != large}
+    assert plane.bodies(f"PUT /api/v1/runs/r1/artifacts/{large}") == [files[large]]
+
+
+def test_many_bundles_share_their_memory_and_are_sent_again_where_needed(run, plane, tmp_path):
+    for number in range(13):
+        (tmp_path / f"{number:02}").write_bytes(bytes([number]) * (4 << 20))
+    answers = iter([503, 200, 200, 503] + [200] * 9)
+    plane.routes["POST /api/v1/runs/r1/artifact-bundles"] = lambda _: (next(answers), {"files": 1, "size": 1})
+    run.log_artifact(tmp_path, "top")
+    bodies = set(plane.bodies("POST /api/v1/runs/r1/artifact-bundles"))
+    found = {path: bytes(data) for body in bodies for path, data in read_bundle([body])}
+    assert found == {f"top/{number:02}": bytes([number]) * (4 << 20) for number in range(13)}
+    assert len(bodies) == 3

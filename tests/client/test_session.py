@@ -111,7 +111,7 @@ def test_artifacts_of_files_folders_and_bytes(server, tmp_path: Path) -> None:
     sent = [seen.path.partition("artifacts/")[2] for seen in server.seen if seen.method == "PUT"]
     assert sent == ["notes.txt", "blob"]
     (bundle,) = server.bodies("POST /api/v1/runs/r1/artifact-bundles")
-    assert [(path, bytes(data)) for path, data in read_bundle(bundle)] == [
+    assert [(path, bytes(data)) for path, data in read_bundle([bundle])] == [
         ("d/a.txt", b"a"),
         ("d/e/b.txt", b"b"),
     ]

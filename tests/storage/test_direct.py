@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError as RowTaken
 
 from holdfast.storage import Storage, Tx
-from holdfast.storage.direct import Direct
+from holdfast.storage.direct import Direct, Inserts
 
 THINGS = Table(
     "direct_thing", MetaData(),
@@ -28,6 +28,7 @@ THINGS = Table(
 )  # fmt: skip
 INSERT = Direct(insert(THINGS))
 RENAME = Direct(update(THINGS).where(THINGS.c.id == bindparam("at")).values(text=bindparam("new_text")))
+ADD, ADD_NEW = Inserts(THINGS), Inserts(THINGS, "id", "text", skip_taken=True)
 AFTER = Direct(
     select(THINGS.c.id, THINGS.c.text, THINGS.c.data)
     .where(THINGS.c.id > bindparam("after"))
@@ -85,3 +86,24 @@ def test_a_read_may_not_write(things: Storage) -> None:
 
     with pytest.raises(Unavailable, match="can't be written"):
         things.read(lambda tx: RENAME.run(tx, {"at": 1, "new_text": "x"}))
+
+
+@pytest.mark.parametrize("count", [0, 1, 332, 333, 1000])
+def test_many_rows_are_inserted_in_order(things: Storage, count: int) -> None:
+    rows = [(at, f"é{at}", None if at % 2 else bytes(3)) for at in range(100, 100 + count)]
+    assert things.write(lambda tx: ADD.run(tx, rows)) == count
+    core = things.read(lambda tx: tx.execute(select(THINGS).where(THINGS.c.id >= 100)).all())
+    assert sorted(tuple(row) for row in core) == rows
+
+
+def test_rows_whose_keys_are_taken_are_left_out_and_not_counted(things: Storage) -> None:
+    rows = [(at, f"new {at}") for at in range(1, 1200, 2)]
+    assert things.write(lambda tx: ADD_NEW.run(tx, rows)) == len(rows) - 2  # 1 and 3 were there
+    assert things.write(lambda tx: ADD_NEW.run(tx, rows)) == 0
+    assert things.read(lambda tx: AFTER.rows(tx, {"after": 2})) == [(3, "é3", b"\x03"), (5, "new 5", None)]
+
+
+def test_one_bad_row_among_many_leaves_none(things: Storage) -> None:
+    with pytest.raises(RowTaken):
+        things.write(lambda tx: ADD.run(tx, [(at, "x", None) for at in [*range(10, 800), 3]]))
+    assert things.read(lambda tx: AFTER.rows(tx, {"after": 3})) == []

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from holdfast.kernel.errors import IntegrityError, Unavailable
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.storage import Objects, Storage, open_backend
 from holdfast.storage.objects import Damage
+from holdfast.storage.objects.local import LocalBackend
 from holdfast.testing.objects import ObjectsContract
 
 
@@ -45,6 +47,27 @@ def test_many_threads_put_batches_that_overlap(objects: Objects) -> None:
         list(pool.map(put, range(16)))
     assert all(objects.get(sha256_hex(b"%d" % number)) for number in range(16))
     assert set(objects.verify([])) == {None}
+
+
+def test_what_is_stored_while_a_batch_is_written_lies_where_the_batch_put_it(
+    objects: Objects, storage: Storage
+) -> None:
+    files = [b"loose meanwhile", b"packed meanwhile", os.urandom(50_000), b"the batch's own"]
+    at_once = LocalBackend(Path(objects.url))
+    put = at_once.put
+
+    def put_after_others(key: str, parts: Sequence[bytes]) -> None:
+        objects.put(files[0])
+        objects.put_batch(files[1:3])
+        put(key, parts)
+
+    at_once.put = put_after_others  # type: ignore[method-assign]
+    Objects(storage, at_once).put_batch(files)
+    assert [objects.get(sha256_hex(data)) for data in files] == files
+    stats = objects.stats()
+    assert (stats.objects, stats.loose, stats.packs) == (4, 0, 2)
+    assert set(objects.verify([])) == {None}
+    assert len(stored(objects)) == 2  # the loose file is gone
 
 
 def test_an_object_survives_the_process_that_put_it(objects: Objects, storage: Storage) -> None:

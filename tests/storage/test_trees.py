@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from holdfast.chunks import TreeFile, tree_digest
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
-from holdfast.storage import Storage, trees
+from holdfast.storage import Storage, Tx, trees
 
 A, B = hashlib.sha256(b"a").hexdigest(), hashlib.sha256(b"b").hexdigest()
 Do = Callable[..., Any]
@@ -112,3 +114,34 @@ def test_owners_and_workspaces_do_not_see_each_other(do: Do, storage: Storage) -
     assert do(trees.list_files, owner="r2") == []
     assert do(trees.list_files, workspace="other") == []
     assert not storage.read(lambda tx: trees.holds_object(tx, "other", "run", A))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_files_at_once_are_taken_and_refused_as_one_by_one(storage: Storage, seed: int) -> None:
+    chance = random.Random(seed)
+    # What stands before and after "/" in the order of texts, and names that begin with each other.
+    names = ["a", "a-b", "a.b", "a0", "aa", "b", "ü"]
+    for number in range(40):
+        drawn = {"/".join(chance.choices(names, k=chance.choice((1, 1, 2, 3)))) for _ in range(12)}
+        files = [TreeFile(path, hashlib.sha256(b"%d" % chance.randrange(2)).hexdigest(), 1) for path in drawn]
+        outcomes = []
+        for owner, at_once in ((f"many{number}", True), (f"one{number}", False)):
+            outcomes.append(_put_all(storage, owner, files, 6 if at_once else 1))
+        assert outcomes[0] == outcomes[1], files
+
+
+def _put_all(storage: Storage, owner: str, files: list[TreeFile], size: int) -> list[TreeFile]:
+    """Put the files in groups of `size`, each whole or not at all; what the tree then holds."""
+    for first in range(0, len(files), 6):
+        group = files[first : first + 6]
+
+        def fn(tx: Tx, group: list[TreeFile] = group) -> None:
+            if size > 1:
+                trees.put_files(tx, "w", "run", owner, group)
+                return
+            for file in group:
+                trees.put_file(tx, "w", "run", owner, file.path, file.sha256, file.size)
+
+        with contextlib.suppress(InvalidInput):
+            storage.write(fn)
+    return storage.read(lambda tx: trees.list_files(tx, "w", "run", owner))

@@ -126,7 +126,7 @@ class ActiveRun:
         if root.is_file():
             self.client.upload_artifact(self.run_id, top, root)
             return
-        self.client.upload_artifacts(self.run_id, files_below(root, top))
+        self.client.upload_artifacts(self.run_id, files_below(str(root), top))
 
     def upload_model(
         self, name: str, files: Mapping[str, bytes], *, register: str | None = None

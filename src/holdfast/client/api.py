@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from holdfast.client.transport import ConnectionLostError, Response, ServerUnreachableError, Transport
+from holdfast.client.transport import Body, ConnectionLostError, Response, ServerUnreachableError, Transport
 from holdfast.kernel.errors import HoldfastError, Unavailable, error_from_wire
 
 __all__ = ["Api", "encode", "non_finite_text", "segment"]
@@ -114,7 +114,7 @@ class Api:
         target: str,
         *,
         json: bytes | None = None,
-        body: bytes | IO[bytes] | None = None,
+        body: Body | None = None,
         headers: Mapping[str, str] | None = None,
         sink: IO[bytes] | None = None,
         repeatable: bool = False,
@@ -132,7 +132,7 @@ class Api:
             if not retriable or attempt == self._attempts:
                 raise error
             self._sleep(_wait_s(attempt, error))
-            if body is not None and not isinstance(body, bytes):
+            if body is not None and not isinstance(body, (bytes, list)):
                 body.seek(0)
             if sink is not None:
                 sink.seek(0)
@@ -144,7 +144,7 @@ class Api:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | IO[bytes] | None,
+        body: Body | None,
         sink: IO[bytes] | None,
         may_repeat: bool,
     ) -> tuple[Response | HoldfastError, bool]:

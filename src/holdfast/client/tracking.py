@@ -10,6 +10,7 @@ from holdfast.chunks import BUNDLE_TYPE
 from holdfast.client.api import Api, encode, segment
 from holdfast.client.bundles import send_bundles
 from holdfast.client.records import Artifact, Experiment, LoggedModel, MetricHistory, Run
+from holdfast.client.transport import Parts
 from holdfast.client.values import metric_value, param_text, point_record, tag_text
 from holdfast.kernel.errors import InvalidInput
 
@@ -120,14 +121,14 @@ class TrackingVerbs:
         """Store bytes, or a file given by its path, as the run's artifact `path`."""
         self._upload(f"{_RUNS}/{segment(run_id)}/artifacts/{_quoted(path)}", source)
 
-    def upload_artifacts(self, run_id: str, files: Iterable[tuple[str, Path]]) -> None:
+    def upload_artifacts(self, run_id: str, files: Iterable[tuple[str, str | Path]]) -> None:
         """Store many files, each under its path in the run; small ones travel in bundles, side by side."""
         target = f"{_RUNS}/{segment(run_id)}/artifact-bundles"
         large = send_bundles(files, lambda body: self._send_bundle(target, body))
         for path, file in large:
             self.upload_artifact(run_id, path, file)
 
-    def _send_bundle(self, target: str, body: bytes) -> None:
+    def _send_bundle(self, target: str, body: Parts) -> None:
         self._api.send("POST", target, body=body, headers={"Content-Type": BUNDLE_TYPE}, repeatable=True)
 
     def download_artifact(self, run_id: str, path: str, destination: str | Path) -> Path:

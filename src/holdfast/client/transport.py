@@ -20,10 +20,22 @@ import msgspec
 
 from holdfast.kernel.errors import HoldfastError, InvalidInput
 
-__all__ = ["ConnectionLostError", "HttpTransport", "Response", "ServerUnreachableError", "Transport"]
+__all__ = [
+    "Body",
+    "ConnectionLostError",
+    "HttpTransport",
+    "Parts",
+    "Response",
+    "ServerUnreachableError",
+    "Transport",
+]
 
 _IDLE_LIMIT_S = 4.0  # servers commonly close idle connections after five seconds
 _BLOCK = 1 << 20
+
+Parts = list[bytes | memoryview]
+"""A body in several pieces."""
+Body = bytes | Parts | IO[bytes]
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -50,7 +62,7 @@ class Transport(Protocol):
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | IO[bytes] | None = None,
+        body: Body | None = None,
         sink: IO[bytes] | None = None,
     ) -> Response: ...
 
@@ -89,7 +101,7 @@ class HttpTransport:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | IO[bytes] | None = None,
+        body: Body | None = None,
         sink: IO[bytes] | None = None,
     ) -> Response:
         connection = self._checkout()
@@ -112,11 +124,12 @@ class HttpTransport:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | IO[bytes] | None,
+        body: Body | None,
     ) -> None:
         """Send a request. A file over plain HTTP is sent by the kernel, from its position on, without a copy here."""
         if self._secure or not isinstance(body, io.BufferedReader) or "Content-Length" not in headers:
-            connection.request(method, target, body=body, headers=dict(headers))
+            stated = {"Content-Length": str(sum(map(len, body)))} if isinstance(body, list) else {}
+            connection.request(method, target, body=body, headers={**headers, **stated})
             return
         connection.putrequest(method, target)
         for name, value in headers.items():

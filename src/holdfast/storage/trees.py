@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from holdfast.chunks import TreeFile, check_path, tree_digest
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
+from holdfast.storage.direct import Inserts
 from holdfast.storage.engine import Tx
 from holdfast.storage.locks import lock
 from holdfast.storage.scope import ALL_WORKSPACES
@@ -40,7 +41,7 @@ __all__ = [
     "sealed_digest",
 ]
 
-_SHOWN = 100
+_SHOWN, _PORTION = 100, 500
 _files = Table(
     "tree_file",
     metadata,
@@ -62,6 +63,7 @@ _seals = Table(
     Column("digest", String(64), nullable=False),
     PrimaryKeyConstraint("workspace_id", "owner_kind", "owner_id"),
 )
+_NEW_FILES = Inserts(_files)
 
 
 def put_file(
@@ -96,9 +98,8 @@ def put_file(
 
 def put_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str, files: Sequence[TreeFile]) -> int:
     """Add or replace many files of an open tree, all or none; how many changed. As `put_file` for each."""
-    query = select(_files.c.path, _files.c.sha256, _files.c.size)
-    rows = tx.execute(query.where(*_owner(workspace, owner_kind, owner_id))).all()
-    known = {path: (sha256, size) for path, sha256, size in rows}
+    lock(tx, "tree", workspace, owner_kind, owner_id)
+    known = _neighbours(tx, workspace, owner_kind, owner_id, [file.path for file in files])
     changed = [file for file in files if known.get(file.path) != (file.sha256, file.size)]
     if not changed:
         return 0
@@ -110,12 +111,36 @@ def put_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str, files: Seq
                 update(_files).where(*_owner(workspace, owner_kind, owner_id), _files.c.path == file.path)
                 .values(sha256=file.sha256, size=file.size)
             )  # fmt: skip
-    added = [file for file in changed if file.path not in known]
-    owner = {"workspace_id": workspace, "owner_kind": owner_kind, "owner_id": owner_id}
-    if added:
-        new = [{**owner, "path": file.path, "sha256": file.sha256, "size": file.size} for file in added]
-        tx.execute(insert(_files), new)
+    _NEW_FILES.run(
+        tx,
+        [
+            (workspace, owner_kind, owner_id, file.path, file.sha256, file.size)
+            for file in changed
+            if file.path not in known
+        ],
+    )
     return len(changed)
+
+
+def _neighbours(
+    tx: Tx, workspace: str, owner_kind: str, owner_id: str, paths: Sequence[str]
+) -> dict[str, tuple[str, int]]:
+    """The files of a tree that files of these paths could replace or clash with: (SHA-256, size) by path.
+
+    Everything from the first path to what lies below the last, and the folders above them: little when many files come
+    in the order of their paths, whatever the tree holds besides.
+    """
+    if not paths:
+        return {}
+    first, end = min(paths), max(path + "0" for path in paths)  # "0" is what follows "/"
+    above = sorted(folder for folder in _folders(paths) if folder < first)
+    query = select(_files.c.path, _files.c.sha256, _files.c.size).where(
+        *_owner(workspace, owner_kind, owner_id)
+    )
+    rows = list(tx.execute(query.where(_files.c.path >= first, _files.c.path < end)))
+    for start in range(0, len(above), _PORTION):
+        rows += tx.execute(query.where(_files.c.path.in_(above[start : start + _PORTION])))
+    return {path: (sha256, size) for path, sha256, size in rows}
 
 
 def remove_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
@@ -228,15 +253,21 @@ def _refuse_sealed(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path:
 
 def _refuse_folder_clashes(paths: Sequence[str]) -> None:
     """No path may be a folder of another."""
+    folders = _folders(paths)
+    clash = min((path for path in paths if path in folders), default=None)
+    if clash is not None:
+        raise _clash(clash, min(path for path in paths if path.startswith(clash + "/")))
+
+
+def _folders(paths: Sequence[str]) -> set[str]:
+    """Every folder that the paths name."""
     folders: set[str] = set()
     for path in paths:
         folder = path.rpartition("/")[0]
         while folder and folder not in folders:
             folders.add(folder)
             folder = folder.rpartition("/")[0]
-    clash = min((path for path in paths if path in folders), default=None)
-    if clash is not None:
-        raise _clash(clash, min(path for path in paths if path.startswith(clash + "/")))
+    return folders
 
 
 def _clash(path: str, other: str) -> InvalidInput:

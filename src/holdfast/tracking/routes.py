@@ -174,7 +174,7 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
         return tracking.put_artifact(call.caller, call.path["run_id"], call.path["path"], call.blocks)
 
     def put_bundle(call: Call) -> UploadedBundle:
-        return tracking.put_artifacts(call.caller, call.path["run_id"], b"".join(call.blocks))
+        return tracking.put_artifacts(call.caller, call.path["run_id"], call.blocks)
 
     def get(call: Call) -> Any:
         file = tracking.find_artifact(call.caller, call.path["run_id"], call.path["path"])

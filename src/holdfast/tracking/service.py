@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -296,19 +296,25 @@ class Tracking:
 
         return self._storage.write(fn)
 
-    def put_artifacts(self, caller: Caller, run_id: str, bundle: bytes) -> UploadedBundle:
+    def put_artifacts(self, caller: Caller, run_id: str, blocks: Iterable[bytes]) -> UploadedBundle:
         """Store the files of a bundle as artifacts, all or none; durable before the answer. As `put_artifact` for each.
 
         Raises InvalidInput for what is no bundle and for a path that no tree may hold.
         """
         require(caller, "tracking:write")
-        files = read_bundle(bundle)
         self.get_run(caller, run_id)
-        blobs = self._objects.put_batch([data for _, data in files])
-        given = [TreeFile(path, b.sha256, b.size) for (path, _), b in zip(files, blobs, strict=True)]
+        paths: list[str] = []
+
+        def contents() -> Iterator[bytes | memoryview]:
+            for path, data in read_bundle(blocks):
+                paths.append(path)
+                yield data
+
+        blobs = self._objects.put_batch(contents())
+        given = [TreeFile(path, b.sha256, b.size) for path, b in zip(paths, blobs, strict=True)]
 
         def fn(tx: Tx) -> UploadedBundle:
-            run_no = _run_number(tx, caller, run_id)
+            run_no = _hold_run(tx, caller, run_id)
             if trees.put_files(tx, caller.workspace, RUN_TREE, run_id, given):
                 _unseal(tx, caller, run_id, run_no)
             return UploadedBundle(len(given), sum(file.size for file in given))

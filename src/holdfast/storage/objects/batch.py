@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from holdfast.chunks.cut import chunk_id, cut
+from holdfast.chunks.cut import SMALLEST, chunk_id, cut
 from holdfast.chunks.pack import PACK_LIMIT, PackBuilder
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import PayloadTooLarge
@@ -20,15 +20,23 @@ from holdfast.storage.objects.write import check_lease
 __all__ = ["put_batch", "stored_chunks"]
 
 
-def put_batch(storage: Storage, backend: Backend, clock: Clock, files: Sequence[Part]) -> list[Blob]:
+def put_batch(storage: Storage, backend: Backend, clock: Clock, files: Iterable[Part]) -> list[Blob]:
     """Store many files, together at most 64 MB; durable before it returns. Blobs in the order of the files.
 
     What is stored already is not written again: neither whole files nor chunks of them.
     """
-    if sum(map(len, files)) > PACK_LIMIT:
-        raise PayloadTooLarge(f"The files are together larger than {PACK_LIMIT} bytes.", hint="Send fewer.")
-    blobs = [Blob(sha256_hex(file), len(file)) for file in files]
-    fresh = dict(zip((blob.sha256 for blob in blobs), files, strict=True))
+    blobs: list[Blob] = []
+    fresh: dict[str, Part] = {}
+    size = 0
+    for file in files:
+        size += len(file)
+        if size > PACK_LIMIT:
+            raise PayloadTooLarge(
+                f"The files are together larger than {PACK_LIMIT} bytes.", hint="Send fewer."
+            )
+        blob = Blob(sha256_hex(file), len(file))
+        blobs.append(blob)
+        fresh[blob.sha256] = file
     for digest in _stored(storage, backend, list(fresh), clock.now_ms()):
         del fresh[digest]
     if fresh:
@@ -58,6 +66,11 @@ def _write(storage: Storage, backend: Backend, clock: Clock, files: dict[str, Pa
     parts_of_files: list[bytes] = []
     recipes: list[tuple[str, int, bytes]] = []
     for digest, file in files.items():
+        if 0 < len(file) <= SMALLEST:
+            identity = chunk_id(file)
+            chunks[identity] = file
+            recipes.append((digest, len(file), identity))
+            continue
         ids = []
         for piece in cut(file):
             ids.append(identity := chunk_id(piece))
@@ -80,13 +93,8 @@ def _write(storage: Storage, backend: Backend, clock: Clock, files: dict[str, Pa
     def fn(tx: Tx) -> list[str]:
         if builder.entries:
             rows.add_pack(tx, pack_id, size, builder.entries, now_ms)
-        there = rows.find_objects(tx, sorted(rows.which_objects(tx, list(files))), for_update=True)
-        rows.add_packed(tx, [recipe for recipe in recipes if recipe[0] not in there], now_ms)
         # Stored meanwhile, or found damaged: what was written now takes its place.
-        for digest, _, ids in recipes:
-            if digest in there:
-                rows.set_packed(tx, digest, ids, now_ms)
-        return [row.key for row in there.values() if row.key is not None]
+        return rows.add_packed(tx, recipes, now_ms)
 
     backend.delete(storage.write(fn))
 

@@ -18,7 +18,7 @@ from holdfast.storage.objects.backend import Entry, Part
 
 __all__ = ["LocalBackend"]
 
-_BUFFER, _BUFFERS, _ALIGNED = 4 << 20, 3, 4096
+_BUFFER, _BUFFERS, _KEPT, _ALIGNED = 4 << 20, 3, 6, 4096
 _FOLDERS = ("loose", "packs")
 
 
@@ -35,12 +35,14 @@ class LocalBackend:
                 (root / folder).mkdir(parents=True, exist_ok=True)
             _sync_folder(root)
         self._writers = ThreadPoolExecutor(4, thread_name_prefix="holdfast-objects")
+        self._buffers = _Buffers()
 
     def put(self, key: str, parts: Sequence[Part]) -> None:
         if sum(map(len, parts)) > _BUFFER:
             writer = self.writer(key)
             try:
-                writer.write(b"".join(parts))
+                for part in parts:
+                    writer.write(part)
                 writer.commit()
             finally:
                 writer.abort()
@@ -72,7 +74,7 @@ class LocalBackend:
         return True
 
     def writer(self, key: str) -> _LocalWriter:
-        return _LocalWriter(self.root, self.root / key, self._writers)
+        return _LocalWriter(self.root, self.root / key, self._writers, self._buffers)
 
     def read(self, key: str, start: int, length: int) -> bytes:
         with self._open(key) as fd:
@@ -152,8 +154,8 @@ class _LocalWriter:
     the bytes have to be on disk before the answer, and a cache full of them would hold up everybody's syncs.
     """
 
-    def __init__(self, root: Path, path: Path, pool: ThreadPoolExecutor) -> None:
-        self._root, self._path, self._pool = root, path, pool
+    def __init__(self, root: Path, path: Path, pool: ThreadPoolExecutor, free: _Buffers) -> None:
+        self._root, self._path, self._pool, self._free = root, path, pool, free
         self._fd: int | None = None
         self._buffers: list[mmap.mmap] = []
         self._writing: list[Future[None] | None] = [None] * _BUFFERS
@@ -162,6 +164,11 @@ class _LocalWriter:
         self._begin()
 
     def write(self, block: Part) -> None:
+        end = self._fill + len(block)
+        if end < _BUFFER:
+            self._buffers[self._turn][self._fill : end] = block
+            self._fill = end
+            return
         view = memoryview(block)
         while view:
             taken = min(len(view), _BUFFER - self._fill)
@@ -211,7 +218,7 @@ class _LocalWriter:
         """Turn to the next buffer, once what was in it is written."""
         self._turn = (self._turn + 1) % _BUFFERS if self._buffers else 0
         if self._turn == len(self._buffers):
-            self._buffers.append(mmap.mmap(-1, _BUFFER))
+            self._buffers.append(self._free.take())
         writing, self._writing[self._turn] = self._writing[self._turn], None
         if writing is not None:
             with _writing(self._root):
@@ -239,6 +246,26 @@ class _LocalWriter:
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
+        buffers, self._buffers = self._buffers, []
+        self._free.give_back(buffers)
+
+
+class _Buffers:
+    """Aligned memory to write from. A few buffers are kept for the next writer: new memory costs more than to fill it."""
+
+    def __init__(self) -> None:
+        self._free: list[mmap.mmap] = []
+
+    def take(self) -> mmap.mmap:
+        """A buffer of `_BUFFER` bytes."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return mmap.mmap(-1, _BUFFER)
+
+    def give_back(self, buffers: Sequence[mmap.mmap]) -> None:
+        """Take buffers back that nothing reads or writes any more."""
+        self._free += buffers[: max(0, _KEPT - len(self._free))]
 
 
 def _set_direct(fd: int) -> bool:

@@ -67,11 +67,14 @@ class Objects:
         with path.open("rb", buffering=0) as file:
             return self.put_stream(iter(lambda: file.read(_BLOCK), b""))
 
-    def put_batch(self, files: Sequence[Part]) -> list[Blob]:
-        """Store many files of together at most 64 MB as one pack, synced once. Blobs in their order."""
+    def put_batch(self, files: Iterable[Part]) -> list[Blob]:
+        """Store many files of together at most 64 MB as one pack, synced once. Blobs in their order.
+
+        When `files` raises, nothing is kept.
+        """
         from holdfast.storage.objects.batch import put_batch  # chunking is loaded where it is used alone
 
-        with span("objects.put_batch", files=len(files)):
+        with span("objects.put_batch"):
             return put_batch(self._storage, self.backend, self._clock, files)
 
     # Reading

@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 
 from holdfast.chunks.pack import PackEntry
+from holdfast.storage.direct import Direct, Inserts
 from holdfast.storage.engine import Tx
 from holdfast.storage.tables import metadata
 
@@ -60,6 +62,11 @@ _chunks = Table(
     Column("codec", BigInteger, nullable=False),
     Index("ix_chunk_pack_id", "pack_id"),
 )
+
+_SLOTS = [f"digest{at}" for at in range(_MANY)]
+_WHICH_OBJECTS = Direct(select(_objects.c.sha256).where(_objects.c.sha256.in_(map(bindparam, _SLOTS))))
+_NEW_PACKED = Inserts(_objects, "sha256", "size", "chunks", "lasting", "touched_at", skip_taken=True)
+_NEW_CHUNKS = Inserts(_chunks, skip_taken=True)
 
 
 class ObjectRow(msgspec.Struct, frozen=True):
@@ -110,7 +117,8 @@ def which_objects(tx: Tx, digests: Sequence[str]) -> set[str]:
     """Which of these objects are stored, at less cost than `find_objects`."""
     found: set[str] = set()
     for some in _portions(digests):
-        found.update(tx.execute(select(_objects.c.sha256).where(_objects.c.sha256.in_(some))).scalars())
+        filled = [*some, *[some[-1]] * (_MANY - len(some))]
+        found.update(digest for (digest,) in _WHICH_OBJECTS.rows(tx, dict(zip(_SLOTS, filled, strict=True))))
     return found
 
 
@@ -136,27 +144,25 @@ def set_loose(tx: Tx, sha256: str, key: str, lasting: bool, now_ms: int) -> None
     tx.execute(update(_objects).where(_objects.c.sha256 == sha256).values(object_key=key, chunks=None))
 
 
-def set_packed(tx: Tx, sha256: str, chunks: bytes, now_ms: int) -> None:
-    """Let an object be these chunks from now on, wherever it was."""
+def add_packed(tx: Tx, objects: Sequence[tuple[str, int, bytes]], now_ms: int) -> list[str]:
+    """Objects (digest, size, chunk ids) that lie in packs. One that was stored already lies there from now on: gives
+    the keys under which such objects were."""
+    left = {digest: (digest, size, ids, True, now_ms) for digest, size, ids in sorted(objects)}
+    keys: list[str] = []
+    while _NEW_PACKED.run(tx, list(left.values())) < len(left):
+        there = find_objects(tx, list(left), for_update=True)
+        for digest, row in there.items():
+            _set_packed(tx, digest, left.pop(digest)[2], now_ms)
+            if row.key is not None:
+                keys.append(row.key)
+    return keys
+
+
+def _set_packed(tx: Tx, sha256: str, chunks: bytes, now_ms: int) -> None:
     tx.execute(
         update(_objects).where(_objects.c.sha256 == sha256)
         .values(object_key=None, chunks=chunks, lasting=True, touched_at=now_ms, marked_at=None)
     )  # fmt: skip
-
-
-def add_packed(tx: Tx, objects: Sequence[tuple[str, int, bytes]], now_ms: int) -> None:
-    """New objects (digest, size, chunk ids) that lie in packs."""
-    if objects:
-        tx.execute(
-            insert(_objects),
-            [
-                {
-                    "sha256": sha256, "size": size, "object_key": None, "chunks": chunks, "lasting": True,
-                    "touched_at": now_ms, "marked_at": None,
-                }
-                for sha256, size, chunks in objects
-            ],
-        )  # fmt: skip
 
 
 def move_to_packs(tx: Tx, sha256: str, key: str, chunks: bytes) -> bool:
@@ -171,29 +177,18 @@ def move_to_packs(tx: Tx, sha256: str, key: str, chunks: bytes) -> bool:
 def add_pack(tx: Tx, pack_id: str, size: int, entries: Sequence[PackEntry], now_ms: int) -> None:
     """A new pack with its chunks; one that lay in another pack, damaged or written meanwhile, lies here from now on."""
     tx.execute(insert(_packs).values(pack_id=pack_id, size=size, touched_at=now_ms, suspect_at=now_ms))
-    wanted = {entry.chunk_id: entry for entry in entries}
-    there = places_of(tx, _which_chunks(tx, list(wanted)))
-    place_chunks(tx, pack_id, [wanted[identity] for identity in there])
-    suspect_packs_of(tx, {place.pack_id for place in there.values()}, now_ms)
-    rows = [
-        {
-            "chunk_id": e.chunk_id, "pack_id": pack_id, "start": e.offset, "stored": e.stored, "size": e.size,
-            "codec": e.codec,
-        }
-        for e in wanted.values()
-        if e.chunk_id not in there
-    ]  # fmt: skip
-    if rows:
-        tx.execute(insert(_chunks), rows)
+    left = {e.chunk_id: e for e in entries}
+    while _NEW_CHUNKS.run(tx, [_chunk_row(pack_id, left[identity]) for identity in sorted(left)]) < len(left):
+        others = {i: place for i, place in places_of(tx, list(left)).items() if place.pack_id != pack_id}
+        place_chunks(tx, pack_id, [left[identity] for identity in others])
+        suspect_packs_of(tx, {place.pack_id for place in others.values()}, now_ms)
+        # Another transaction may have taken a chunk away in between: look again.
+        here = {i for i, place in places_of(tx, list(left)).items() if place.pack_id == pack_id}
+        left = {identity: e for identity, e in left.items() if identity not in here}
 
 
-def _which_chunks(tx: Tx, chunk_ids: Sequence[bytes]) -> list[bytes]:
-    found: list[bytes] = []
-    for some in _portions(chunk_ids):
-        found += map(
-            bytes, tx.execute(select(_chunks.c.chunk_id).where(_chunks.c.chunk_id.in_(some))).scalars()
-        )
-    return found
+def _chunk_row(pack_id: str, e: PackEntry) -> tuple[bytes, str, int, int, int, int]:
+    return e.chunk_id, pack_id, e.offset, e.stored, e.size, e.codec
 
 
 def place_chunks(tx: Tx, pack_id: str, entries: Sequence[PackEntry]) -> None:
