@@ -81,3 +81,13 @@ def test_bottomless_nesting_is_refused() -> None:
         value = [value]
     with pytest.raises(InvalidInput, match="deeper"):
         canonical_json(value)
+
+
+@pytest.mark.parametrize("inner", [1, "text", None, [], {}])
+def test_a_hundred_levels_are_the_most(inner: Any) -> None:
+    value = inner
+    for level in range(100):
+        value = [value] if level % 2 else {"key": value}
+    assert json.loads(canonical_json(value)) == value
+    with pytest.raises(InvalidInput, match="deeper"):
+        canonical_json([value])

@@ -15,6 +15,7 @@ from holdfast.kernel.principal import Caller
 __all__ = ["commit_reason", "details_bytes", "make_leaf"]
 
 _LATEST_MS = 2**53 - 1
+_TEXT, _PLAIN = frozenset([str]), frozenset([str, int, bool, type(None)])
 
 
 def make_leaf(
@@ -56,7 +57,11 @@ def commit_reason(reason: str, salt: bytes) -> str:
 
 def details_bytes(details: Mapping[str, Any] | None) -> bytes | None:
     """The canonical bytes of a state before or after a change; floats enter as their shortest text."""
-    return None if details is None else canonical_json(_plain(details))
+    if details is None:
+        return None
+    # What most changes hold, told at once: then nothing is to be made plain.
+    is_plain = _TEXT.issuperset(map(type, details)) and _PLAIN.issuperset(map(type, details.values()))
+    return canonical_json(dict(details) if is_plain else _plain(details))
 
 
 def _plain(value: Any) -> Any:

@@ -73,7 +73,7 @@ def append_all(tx: Tx, caller: Caller, changes: Sequence[Change]) -> int:
     return first
 
 
-class _Body(msgspec.Struct, frozen=True):
+class _Body(msgspec.Struct, frozen=True, gc=False):
     leaf: bytes
     salt: bytes | None
     before: bytes | None

@@ -7,6 +7,7 @@ implementations differ.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -34,24 +35,33 @@ def canonical_json(value: Any) -> bytes:
 
 def _ordered(value: Any, depth: int) -> Any:
     """The value with its objects' keys in order, checked on the way."""
-    if depth > _DEEPEST:
-        raise InvalidInput(f"The value is nested deeper than {_DEEPEST}.")
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):
         if not -_SAFE <= value <= _SAFE:
             raise InvalidInput(f"The integer {value} is beyond ±(2^53 - 1).", hint="Write it as text.")
         return value
+    if depth >= _DEEPEST and value:
+        raise InvalidInput(f"The value is nested deeper than {_DEEPEST}.")
+    if isinstance(value, dict):
+        return {
+            key: item if type(item := value[key]) is str else _ordered(item, depth + 1)
+            for key in _keys(value)
+        }
     if isinstance(value, (list, tuple)):
         return [_ordered(item, depth + 1) for item in value]
-    if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise InvalidInput(f"The key {key!r} of an object is not text.")
-        # Of ASCII keys the order by code point is that by UTF-16 code unit.
-        ordered = sorted(value) if all(map(str.isascii, value)) else sorted(value, key=_utf16)
-        return {key: _ordered(value[key], depth + 1) for key in ordered}
     raise InvalidInput(f"A {type(value).__name__} has no canonical JSON form.", hint="Write it as text.")
+
+
+def _keys(value: dict[Any, Any]) -> Iterable[str]:
+    """The keys in order."""
+    for key in value:
+        if not isinstance(key, str):
+            raise InvalidInput(f"The key {key!r} of an object is not text.")
+    if len(value) < 2:
+        return value
+    # Of ASCII keys the order by code point is that by UTF-16 code unit.
+    return sorted(value) if all(map(str.isascii, value)) else sorted(value, key=_utf16)
 
 
 def _utf16(text: str) -> bytes:

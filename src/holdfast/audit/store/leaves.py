@@ -16,7 +16,6 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    insert,
     select,
     update,
 )
@@ -24,7 +23,7 @@ from sqlalchemy import (
 from holdfast.audit.records import AuditEntry
 from holdfast.audit.store.damaged import blob, readable, words
 from holdfast.storage import Tx, metadata
-from holdfast.storage.direct import Direct
+from holdfast.storage.direct import Direct, Inserts
 
 __all__ = [
     "StoredLeaf",
@@ -58,7 +57,7 @@ _leaves = Table(
     Index("ix_audit_leaf_workspace_id_object_idx", "workspace_id", "object", "idx"),
 )
 _BLOCK = 4096
-_INSERT_LEAF = Direct(insert(_leaves))
+_NEW_LEAVES = Inserts(_leaves)
 _LOAD_HASH = Direct(select(_leaves.c.leaf_hash).where(_leaves.c.idx == bindparam("at_idx")))
 _NEXT_ROWS = Direct(
     select(
@@ -83,7 +82,7 @@ _LOAD_LEAF = Direct(
 )
 
 
-class StoredLeaf(msgspec.Struct, frozen=True):
+class StoredLeaf(msgspec.Struct, frozen=True, gc=False):
     """A leaf as it is stored, with the details that its hashes bind."""
 
     idx: int
@@ -112,7 +111,7 @@ class _Signed(msgspec.Struct, frozen=True):
 
 def insert_leaves(tx: Tx, leaves: Sequence[StoredLeaf]) -> None:
     """Write leaves, in order."""
-    _INSERT_LEAF.run(tx, *map(msgspec.structs.asdict, leaves))
+    _NEW_LEAVES.run(tx, list(map(msgspec.structs.astuple, leaves)))
 
 
 def iterate_leaves(tx: Tx) -> Iterator[StoredLeaf]:

@@ -26,7 +26,7 @@ from holdfast.audit.proofs import Subtree
 from holdfast.audit.store.damaged import blob
 from holdfast.audit.store.leaves import load_leaf_hash
 from holdfast.storage import Tx, metadata
-from holdfast.storage.direct import Direct
+from holdfast.storage.direct import Direct, Inserts
 
 __all__ = ["Head", "count_nodes", "grow_tree", "load_hashes", "load_head", "load_level", "load_nodes"]
 
@@ -50,7 +50,7 @@ _SLOTS = 32
 _LOAD_HEAD = Direct(select(_head.c.size, _head.c.peaks))
 _INSERT_HEAD = Direct(insert(_head))
 _UPDATE_HEAD = Direct(update(_head).values(size=bindparam("new_size"), peaks=bindparam("new_peaks")))
-_INSERT_NODE = Direct(insert(_nodes))
+_NEW_NODES = Inserts(_nodes)
 _LOAD_LEVEL = Direct(
     select(_nodes.c.idx, _nodes.c.hash).where(_nodes.c.level == bindparam("at_level")).order_by(_nodes.c.idx)
 )
@@ -86,8 +86,7 @@ def load_head(tx: Tx) -> Head | None:
 
 def grow_tree(tx: Tx, nodes: Sequence[Node], peaks: Peaks, *, is_first: bool) -> None:
     """Write the nodes that new leaves completed, and the new head."""
-    if nodes:
-        _INSERT_NODE.run(tx, *({"level": node.level, "idx": node.index, "hash": node.hash} for node in nodes))
+    _NEW_NODES.run(tx, list(map(msgspec.structs.astuple, nodes)))
     stored = b"".join(peaks.hashes)
     if is_first:
         _INSERT_HEAD.run(tx, {"id": 1, "size": peaks.size, "peaks": stored})
