@@ -220,6 +220,7 @@ def test_a_killed_server_loses_nothing_acknowledged(own_server: PostgresServer, 
     # What was not acknowledged was refused in so many words, or never tried.
     assert len(set(stored) - set(acknowledged)) <= len(refused)
     assert max(recoveries) < 10
+    print(f"{rounds} kills, {len(acknowledged):,} writes, again after at most {max(recoveries):.2f} s")
     storage.close()
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,6 +22,7 @@ from sqlalchemy.types import String
 from holdfast.kernel.errors import HoldfastError, IntegrityError, InvalidInput, Unavailable
 from holdfast.storage.database import Tx, closing, count_connections, nested, pool_is_busy, surrogate
 from holdfast.storage.figures import Connections
+from holdfast.storage.patience import PatientConnection
 from holdfast.storage.scope import refuse_unscoped
 
 __all__ = ["PostgresDatabase", "open_engine"]
@@ -206,6 +207,11 @@ def open_engine(url: URL, options: str = _WRITER) -> Engine:
         },
     )
     engine.dialect.ddl_compiler = _Ddl
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> PatientConnection:
+        return PatientConnection.connect(*arguments, **options)
+
     return engine
 
 

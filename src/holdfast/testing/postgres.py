@@ -10,7 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -132,15 +133,30 @@ class PostgresServer:
 
     def kill(self) -> None:
         """End every process of the server at once, as a power cut would."""
-        pid = self._postmaster()
-        if pid is not None:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            for victim in (pid, *map(int, children)):
-                try:
-                    os.kill(victim, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+        self._signal(signal.SIGKILL)
         self._wait()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop every process of the server for the block: the kernel takes connections, and nobody answers."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+            if self._process is not None:
+                self._process.send_signal(signal.SIGCONT)  # runuser stops itself with what it runs
+
+    def _signal(self, number: int) -> None:
+        pid = self._postmaster()
+        if pid is None:
+            return
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for process in (pid, *map(int, children)):
+            try:
+                os.kill(process, number)
+            except ProcessLookupError:
+                continue
 
     def stop(self) -> None:
         """Shut the server down, ending its connections."""
