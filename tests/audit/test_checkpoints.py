@@ -102,6 +102,16 @@ def test_the_worker_keeps_checkpoints_as_the_log_grows(
     assert checkpoints.verify().ok
 
 
+def test_a_clock_that_goes_back_by_a_year_does_not_keep_it_from_signing(
+    grow: Grow, checkpoints: Checkpoints
+) -> None:
+    grow(1)
+    assert checkpoints.record(NOW)
+    grow(1)
+    assert checkpoints.record(NOW - 365 * DAY_MS)
+    assert checkpoints.verify().ok
+
+
 def test_a_rewritten_log_contradicts_its_stored_checkpoints(
     tmp_path: Path, caller: Caller, grow: Grow, storage: Storage, checkpoints: Checkpoints
 ) -> None:

@@ -368,6 +368,20 @@ def test_what_waits_for_a_side_that_is_away_waits_together(
     assert post.channels.get_channel(admin, "ci").failures == 0
 
 
+def test_a_clock_that_ran_a_year_ahead_puts_nothing_off_for_a_year(
+    post: Post, admin: Caller, receiver: Receiver
+) -> None:
+    post.channels.add_webhook(admin, "ci", receiver.url, EVERYTHING)
+    receiver.answer = lambda _request: 500
+    post.clock.advance(365 * 86_400_000)
+    post.happen("model.create", "model:flights")
+    assert post.courier.deliver_due() == 1
+    receiver.answer = lambda _request: 200
+    post.clock.advance(-365 * 86_400_000)
+    assert post.courier.deliver_due() == 1
+    assert [state for state, _ in post.states(admin, "ci")] == ["delivered"]
+
+
 def test_a_message_that_is_refused_holds_up_no_other(post: Post, admin: Caller, receiver: Receiver) -> None:
     post.channels.add_webhook(admin, "ci", receiver.url, EVERYTHING)
     receiver.answer = lambda request: 422 if b"model:bad" in request.body else 200
@@ -435,7 +449,7 @@ def test_a_claim_that_nobody_settled_is_due_again(post: Post, admin: Caller, rec
     post.happen("model.create", "model:flights")
     now = post.clock.now_ms()
     storage = post.composition.storage
-    ((workspace, delivery),) = storage.read(lambda tx: store.due_deliveries(tx, now, 9))
+    ((workspace, delivery),) = storage.read(lambda tx: store.due_deliveries(tx, now, 3_600_000, 9))
     assert storage.write(lambda tx: store.claim(tx, workspace, delivery, now + CLAIM_MS))
     assert not storage.write(lambda tx: store.claim(tx, workspace, delivery, now + CLAIM_MS))
     assert post.courier.deliver_due() == 0

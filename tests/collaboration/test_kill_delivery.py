@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -92,8 +90,8 @@ def test_a_worker_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -
         for number in range(rounds):
             for part in range(5):
                 said.append(client.comment(run, f"@administrator {number}.{part}").comment_id)
-            if pid := system.child("worker"):
-                os.kill(pid, signal.SIGKILL)
+            if worker := system.child("worker"):
+                worker.kill()
         count = len(said)
         wait_until("all events", lambda: len({r.headers["webhook-id"] for r in receiver.got}) == count, 180)
         wait_until("all news", lambda: len(list(admin.inbox())) == count, 60)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
+import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
+import pytest
 from sklearn.linear_model import LogisticRegression
 
 import holdfast
 from holdfast.kernel.errors import HoldfastError
 from holdfast.settings import DATABASE_VARIABLE
 
-__all__ = ["ENDPOINT", "System", "train_and_deploy", "wait_until"]
+__all__ = ["ENDPOINT", "System", "build_shim", "told", "train_and_deploy", "wait_until"]
 
 ENDPOINT = "clicks"
 
@@ -38,6 +40,23 @@ def wait_until(what: str, check: Callable[[], Any], seconds: float = 60) -> Any:
             last = error
         time.sleep(0.1)
     raise AssertionError(f"after {seconds} s: not yet {what} ({last})")
+
+
+def build_shim(source: str, folder: Path) -> Path:
+    """Compile a C file that stands beside this one, to be loaded before libc; skips where there is no compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip(f"needs a C compiler for {source}: apt-get install gcc libc6-dev")
+    library = (folder / source).with_suffix(".so")
+    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(Path(__file__).with_name(source))]
+    done = subprocess.run([*command, "-ldl"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return library
+
+
+def told(seconds: Sequence[float]) -> str:
+    """The median and the longest of some durations, to be printed."""
+    return f"after {sorted(seconds)[len(seconds) // 2]:.2f} s in the median, {max(seconds):.2f} s at most"
 
 
 def free_ports() -> int:
@@ -64,6 +83,7 @@ class System:
         self.url = f"http://127.0.0.1:{self.port}"
         self.inference_url = f"http://127.0.0.1:{self.port + 1}"
         self.process: subprocess.Popen[bytes] | None = None
+        self._orphans: list[psutil.Process] = []
 
     def __enter__(self) -> System:
         self.start()
@@ -87,37 +107,54 @@ class System:
             *self.options,
         ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._environment)
-        wait_until("ready", lambda: holdfast.Client(self.url).server_version())
+        wait_until("ready", self._is_ready)
 
-    def child(self, name: str) -> int | None:
-        """The pid of the running child `worker` or `inference`."""
+    def _is_ready(self) -> bool:
+        with urllib.request.urlopen(f"{self.url}/ready", timeout=10) as answer:
+            return int(answer.status) == 200
+
+    def child(self, name: str) -> psutil.Process | None:
+        """The running child `worker` or `inference`."""
         assert self.process is not None
         for process in psutil.Process(self.process.pid).children():
             try:
                 if name in process.cmdline():
-                    return process.pid
+                    return process
             except psutil.NoSuchProcess:
                 continue
         return None
 
-    def kill(self, name: str) -> None:
-        """SIGKILL the `server`, `worker` or `inference` process; the server is started again."""
+    def kill(self, *names: str, pause_s: float = 0) -> None:
+        """SIGKILL the processes `server`, `worker` and `inference` in this order; the server is started again."""
+        children = [name for name in names if name != "server"]
+        found = {name: wait_until(f"a {name}", lambda name=name: self.child(name)) for name in children}
+        for name in names:
+            if name == "server":
+                self._kill_server()
+            else:
+                found[name].kill()
+            time.sleep(pause_s)
+        if "server" in names:
+            self.start()
+
+    def _kill_server(self) -> None:
+        """Its children end by themselves; a worker may finish its step beside the next server's."""
         assert self.process is not None
-        if name != "server":
-            os.kill(wait_until(f"a {name}", lambda: self.child(name)), signal.SIGKILL)
-            return
-        children = psutil.Process(self.process.pid).children()
+        self._orphans += psutil.Process(self.process.pid).children()
+        inference = self.child("inference")
         self.process.kill()
         self.process.wait()
-        _gone, alive = psutil.wait_procs(children, timeout=30)
-        assert not alive, f"children outlived the server: {[process.cmdline() for process in alive]}"
-        self.start()
+        if inference is not None:
+            inference.wait(30)  # it holds the port that the next one takes
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(40)
+        code = self.process.wait(40)
+        _gone, alive = psutil.wait_procs(self._orphans, timeout=30)
+        assert not alive, f"children outlived the server: {[process.cmdline() for process in alive]}"
+        return code
 
 
 def make_rows(rows: int, seed: int = 0) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,9 @@ import httpx
 import pytest
 
 import holdfast
-from tests.faults.system import System, wait_until
+from tests.faults.system import System, build_shim, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
-SOURCE = Path(__file__).with_name("failing_files.c")
 
 
 class Written:
@@ -118,15 +116,8 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The flag whose existence makes the files below `tmp_path/data` fail."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler for the failing file layer: apt-get install gcc libc6-dev")
-    library = tmp_path / "failing.so"
-    done = subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE), "-ldl"],
-                          capture_output=True, text=True, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
     flag = tmp_path / "fail"
-    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("LD_PRELOAD", str(build_shim("failing_files.c", tmp_path)))
     monkeypatch.setenv("FAILING_FLAG", str(flag))
     monkeypatch.setenv("FAILING_FOLDER", str(tmp_path / "data"))
     return flag

@@ -95,6 +95,22 @@ def test_a_session_ends_by_age_and_by_idling(
     assert http.get("/api/v1/whoami", headers=idle).status_code == 401
 
 
+def test_a_clock_that_ran_a_year_ahead_leaves_no_session_code_or_lock_out_behind(
+    http: Any, composition: Any, crew: Crew, clock: ManualClock, login: Callable[..., dict[str, str]]
+) -> None:
+    crew.add("ada", "viewer", password=PASSWORD)
+    clock.advance(365 * DAY_MS)
+    ahead, code = login("ada"), composition.sessions.make_code()
+    for _ in range(11):
+        submit_login(http, "ada", "wrong")
+    assert submit_login(http, "ada", PASSWORD).status_code == 429
+    clock.advance(-365 * DAY_MS)
+    composition.identity.forget()
+    assert http.get("/api/v1/whoami", headers=ahead).status_code == 401
+    assert http.get(f"/sign-in?code={code}").status_code == 401
+    assert http.get("/api/v1/whoami", headers=login("ada")).status_code == 200
+
+
 def test_only_the_digest_of_a_session_is_kept(http: Any, composition: Any, crew: Crew, login: Any) -> None:
     crew.add("ada", "viewer", password=PASSWORD)
     secret = login("ada")["Cookie"].partition("=")[2]

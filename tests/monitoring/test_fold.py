@@ -291,6 +291,20 @@ def test_a_wall_clock_endpoint_is_looked_at_when_its_window_ends(
     assert (window.status, window.label_delay_ms) == ("complete", 3_600_000)
 
 
+def test_a_clock_that_goes_back_by_a_year_is_folded_once_and_counts_on(
+    monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, caller: Caller, clock: ManualClock
+) -> None:
+    add_endpoint(REFERENCE, clock="wall", window="1d")
+    log.add(make_rows(clock.now_ms() // DAY_MS * DAY_MS, 100, 0.2, span_ms=3_600_000))
+    monitor.fold_pending()
+    clock.advance(-365 * DAY_MS)
+    assert monitor.has_pending()
+    monitor.fold_pending()
+    assert not monitor.has_pending()
+    clock.advance(DAY_MS)
+    assert monitor.has_pending()
+
+
 def test_one_endpoints_damaged_reference_does_not_keep_others_waiting(
     monitor: Monitor, log: FrameLog, add_endpoint: AddEndpoint, storage: Storage, objects: Objects
 ) -> None:

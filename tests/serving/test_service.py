@@ -144,6 +144,16 @@ def test_the_inference_address_is_that_of_a_replica_that_is_alive(
     assert (status.inference_url, status.replicas[0].is_alive) == (None, False)
 
 
+def test_a_replica_heard_of_in_the_future_is_not_alive(
+    serving: Serving, caller: Caller, clock: ManualClock, make_caller: Callable[..., Caller]
+) -> None:
+    serving.report(caller, "local", Heartbeat("http://127.0.0.1:5001", 0, "serving", {}))
+    clock.advance(-365 * 86_400_000)
+    assert not serving.status(make_caller()).replicas[0].is_alive
+    serving.report(make_caller(), "local", Heartbeat("http://127.0.0.1:5001", 0, "serving", {}))
+    assert serving.status(make_caller()).replicas[0].is_alive
+
+
 def test_deleting_ends_serving_and_frees_the_name(
     serving: Serving, predictions: Predictions, caller: Caller, register: Register, prepare: Prepare
 ) -> None:

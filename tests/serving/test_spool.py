@@ -43,9 +43,9 @@ def test_segments_are_closed_by_size_and_age_and_each_holds_its_schemas(tmp_path
     for number in range(8):
         log.append(batch(number), 1_000 + number, SCHEMA)
     assert len(closed) >= 1
-    log.close_if_older(900)
+    log.close_if_older(100, 1_020)
     before = len(closed)
-    log.close_if_older(2_000)
+    log.close_if_older(100, 2_100)
     assert len(closed) == before + 1
     segments = list(Spool(tmp_path).closed())
     assert [segment.seq for segment in segments] == list(range(1, len(segments) + 1))
@@ -54,6 +54,15 @@ def test_segments_are_closed_by_size_and_age_and_each_holds_its_schemas(tmp_path
     assert [i for one in segments for i in request_ids(one.path.read_bytes())] == [
         f"r{number}" for number in range(8)
     ]
+
+
+def test_a_clock_that_goes_back_by_a_year_keeps_no_segment_open(tmp_path: Path) -> None:
+    log, year = writer(tmp_path), 365 * 86_400_000
+    log.append(batch(0), 1_000 + year, SCHEMA)
+    log.close_if_older(100, 1_000)
+    log.append(batch(1), 1_000, SCHEMA)
+    log.close_if_older(100, 1_000)
+    assert [request_ids(one.path.read_bytes()) for one in Spool(tmp_path).closed()] == [["r0"]]
 
 
 def test_another_schema_is_written_before_its_first_batch(tmp_path: Path) -> None:

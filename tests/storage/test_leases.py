@@ -80,6 +80,13 @@ def test_a_clock_that_was_a_year_ahead_locks_nobody_out(storage: Storage, clock:
         leases.renew(storage, wrong, TTL, clock.now_ms())
 
 
+def test_a_lease_of_the_future_is_not_in_force(storage: Storage, clock: ManualClock) -> None:
+    take(storage, "a", clock.now_ms() + 365 * 86_400_000)
+    assert leases.held(storage, "compact:", clock.now_ms()) == []
+    take(storage, "b", clock.now_ms())
+    assert [one.owner for one in leases.held(storage, "compact:", clock.now_ms())] == ["b"]
+
+
 def test_a_clock_that_goes_back_a_little_leaves_the_lease_with_its_owner(
     storage: Storage, clock: ManualClock
 ) -> None:

@@ -82,9 +82,9 @@ class Checkpoints:
         """
         head, last = self._storage.read(lambda tx: (tree.load_head(tx), signatures.last_checkpoint(tx)))
         if head is None or (
-            last is not None and (head.size <= last.size or now_ms - last.made_at < _EVERY_MS)
+            last is not None and (head.size <= last.size or 0 <= now_ms - last.made_at < _EVERY_MS)
         ):
-            return False
+            return False  # a clock that went back does not keep it from signing
         made = self._sign(last, Peaks(head.size, head.peaks), now_ms)
         is_kept = last is None or last.made_at // DAY_MS != now_ms // DAY_MS
 

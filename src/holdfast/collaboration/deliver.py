@@ -54,7 +54,7 @@ class Courier:
     def deliver_due(self) -> int:
         """Attempt what is due, at most 64; gives how many attempts were made."""
         now_ms = self._clock.now_ms()
-        due = self._storage.read(lambda tx: store.due_deliveries(tx, now_ms, _BLOCK))
+        due = self._storage.read(lambda tx: store.due_deliveries(tx, now_ms, _LONGEST_MS, _BLOCK))
         by_channel: dict[tuple[str, str], list[Delivery]] = {}
         for workspace, delivery in due:
             by_channel.setdefault((workspace, delivery.channel_id), []).append(delivery)

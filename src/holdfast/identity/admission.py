@@ -42,6 +42,7 @@ __all__ = ["Identity", "Remembered"]
 _TTL_S = 1.0
 _MOST_KNOWN = 10_000
 _COARSE_MS = 60_000
+_AHEAD_MS = 300_000
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _ALL = "all"
 
@@ -247,6 +248,8 @@ class Identity:
             session = credentials.find_session(tx, digest)
             if session is None or min(session.expires_at, session.seen_at + IDLE_MS) <= now_ms:
                 return "The session has ended.", False
+            if session.created_at > now_ms + _AHEAD_MS:
+                return "The session was opened in the future: the clock of this server was moved.", False
             is_stale = _is_stale(session.seen_at, now_ms)
             ends_at = min(session.expires_at, (now_ms if is_stale else session.seen_at) + IDLE_MS)
             if session.principal_id == ADMIN.id:

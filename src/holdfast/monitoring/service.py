@@ -236,7 +236,8 @@ class Monitor:
 
 def _window_ended(endpoint: Endpoint, state: FoldState, now_ms: int) -> bool:
     size = parse_window(endpoint.window)
-    return endpoint.clock == "wall" and now_ms >= size.next(size.start_of(state.folded_at))
+    start = size.start_of(state.folded_at)  # a clock that went back ends a window too
+    return endpoint.clock == "wall" and not start <= now_ms < size.next(start)
 
 
 def _check_window(size: Window, endpoint: Endpoint) -> None:

@@ -413,5 +413,6 @@ def outrun_replicas(tx: Tx, now_ms: int) -> None:
 
 def _alive(replica: Replica, now_ms: int) -> Replica:
     """The replica with whether it is alive at this time."""
-    is_alive = replica.seen_at >= now_ms - _ALIVE_MS and replica.status != "stopped"
+    # Heard of in the future: a clock ran ahead then, and it has not been heard of since.
+    is_alive = abs(now_ms - replica.seen_at) <= _ALIVE_MS and replica.status != "stopped"
     return msgspec.structs.replace(replica, is_alive=is_alive)

@@ -112,7 +112,8 @@ def check(tx: Tx, lease: Lease) -> None:
 
 def held(storage: Storage, prefix: str, now_ms: int) -> list[Lease]:
     """The leases in force whose names begin with `prefix`, by name."""
-    query = select(_leases).where(*_named(prefix), _leases.c.expires_at > now_ms).order_by(_leases.c.name)
+    in_force = _leases.c.expires_at > now_ms, _leases.c.expires_at <= now_ms + LONGEST_MS
+    query = select(_leases).where(*_named(prefix), *in_force).order_by(_leases.c.name)
     return storage.read(
         lambda tx: [Lease(row.name, row.owner, row.token, row.expires_at) for row in tx.execute(query)]
     )

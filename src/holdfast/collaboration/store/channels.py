@@ -29,6 +29,7 @@ from holdfast.collaboration.events import Match
 from holdfast.storage import ALL_WORKSPACES, Tx, metadata
 
 __all__ = [
+    "all_channels",
     "bring_forward",
     "claim",
     "count_deliveries",
@@ -142,6 +143,12 @@ def list_channels(tx: Tx, workspace: str) -> list[Channel]:
     ]
 
 
+def all_channels(tx: Tx) -> list[tuple[str, Channel]]:
+    """(workspace, channel) of all workspaces."""
+    rows = tx.execute(select(_channels).execution_options(**ALL_WORKSPACES))
+    return [(row.workspace_id, _channel(row)) for row in rows]
+
+
 def load_sealed(tx: Tx, workspace: str, channel_id: str) -> str:
     """A channel's sealed address."""
     where = _channels.c.workspace_id == workspace, _channels.c.channel_id == channel_id
@@ -241,8 +248,12 @@ def count_deliveries(tx: Tx) -> dict[str, int]:
     return {state: int(count) for state, count in tx.execute(query)}
 
 
-def due_deliveries(tx: Tx, now_ms: int, limit: int) -> list[tuple[str, Delivery]]:
-    """(workspace, delivery) of what is to be attempted now through channels that are not paused, the oldest first."""
+def due_deliveries(tx: Tx, now_ms: int, longest_ms: int, limit: int) -> list[tuple[str, Delivery]]:
+    """(workspace, delivery) of what is to be attempted now through channels that are not paused, the oldest first.
+
+    What is due later than `longest_ms` from now was put off while a clock ran ahead, and is due.
+    """
+    due = (_deliveries.c.due_at <= now_ms) | (_deliveries.c.due_at > now_ms + longest_ms)
     query = (
         select(_deliveries.c.workspace_id, *_DELIVERY)
         .join(
@@ -250,9 +261,7 @@ def due_deliveries(tx: Tx, now_ms: int, limit: int) -> list[tuple[str, Delivery]
             (_channels.c.workspace_id == _deliveries.c.workspace_id)
             & (_channels.c.channel_id == _deliveries.c.channel_id),
         )
-        .where(
-            _deliveries.c.state == "pending", _deliveries.c.due_at <= now_ms, _channels.c.state == "active"
-        )
+        .where(_deliveries.c.state == "pending", due, _channels.c.state == "active")
         .order_by(_deliveries.c.due_at, _deliveries.c.event, _deliveries.c.delivery_id)
         .execution_options(**ALL_WORKSPACES)
     )

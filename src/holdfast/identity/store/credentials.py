@@ -94,6 +94,7 @@ _attempts = Table(
     Column("failures", Integer, nullable=False),
     Index("ix_login_attempt_since", "since"),
 )
+_LONGEST_ONCE_MS = 3_600_000
 
 
 def insert_token(tx: Tx, token: TokenRecord, sha256: str) -> None:
@@ -232,23 +233,29 @@ def _session(row: Row[Any]) -> SessionRecord:
 
 
 def insert_once(tx: Tx, kind: str, sha256: str, body: str, now_ms: int, expires_at: int) -> None:
-    """Keep what a secret that works once stands for, and drop those that are too old."""
+    """Keep what a secret that works once stands for, for an hour at most, and drop those that are too old."""
+    assert expires_at <= now_ms + _LONGEST_ONCE_MS
     tx.execute(delete(_once).where(_once.c.expires_at <= now_ms))
     tx.execute(insert(_once).values(kind=kind, sha256=sha256, body=body, expires_at=expires_at))
 
 
 def take_once(tx: Tx, kind: str, sha256: str, now_ms: int) -> str | None:
-    """What a one-time secret stands for; None when it is unknown, too old or taken already."""
+    """What a one-time secret stands for; None when it is unknown, too old or taken already.
+
+    One that would last longer than an hour was made while a clock ran ahead, and is too old.
+    """
     own = (_once.c.kind == kind, _once.c.sha256 == sha256)
     row = tx.execute(select(_once.c.body, _once.c.expires_at).where(*own)).first()
     if row is None or not tx.execute(delete(_once).where(*own)).rowcount:
         return None
-    return str(row.body) if row.expires_at > now_ms else None
+    return str(row.body) if now_ms < row.expires_at <= now_ms + _LONGEST_ONCE_MS else None
 
 
 def count_attempts(tx: Tx, subject: str, now_ms: int, window_ms: int) -> tuple[int, int]:
     """Count one more failed login of `subject`: (how many in this window, when the window began)."""
-    tx.execute(delete(_attempts).where(_attempts.c.since <= now_ms - window_ms))
+    # Those of the future were counted while a clock ran ahead, and would lock the name out until then.
+    since = _attempts.c.since
+    tx.execute(delete(_attempts).where((since <= now_ms - window_ms) | (since > now_ms + window_ms)))
     row = tx.execute(select(_attempts).where(_attempts.c.subject == subject)).first()
     if row is None:
         tx.execute(insert(_attempts).values(subject=subject, since=now_ms, failures=1))

@@ -194,7 +194,7 @@ class _Process:
             await asyncio.sleep(min(_TICK_S, self._settings.segment_s / 2))
             for endpoint in list(self._endpoints.by_name.values()):
                 try:
-                    endpoint.writer.close_if_older(self._clock.now_ms() - age_ms)
+                    endpoint.writer.close_if_older(age_ms, self._clock.now_ms())
                 except OSError:
                     _log.exception("a log segment could not be closed")
 

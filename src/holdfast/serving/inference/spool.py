@@ -81,9 +81,9 @@ class SpoolWriter:
         if self._size >= self._segment_bytes:
             self.close()
 
-    def close_if_older(self, than_ms: int) -> None:
-        """Close the open segment when it was opened at or before `than_ms`."""
-        if self._fd is not None and self._opened_ms <= than_ms:
+    def close_if_older(self, age_ms: int, now_ms: int) -> None:
+        """Close the open segment when it is this old, or when the clock went back behind its beginning."""
+        if self._fd is not None and not 0 <= now_ms - self._opened_ms < age_ms:
             self.close()
 
     def close(self) -> None:
