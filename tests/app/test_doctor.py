@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from holdfast.app.doctor import examine
 from holdfast.app.doctor.clocks import ClockWatch
+from holdfast.app.doctor.ports import check_ports
 from holdfast.app.doctor.records import Finding
 from holdfast.app.renewal import WORKERS
 from holdfast.identity.people import NewPerson
@@ -24,8 +27,10 @@ from holdfast.kernel.times import DAY_MS
 from holdfast.predictions import store as predictions_store
 from holdfast.predictions.records import Segment, SegmentName
 from holdfast.serving.records import EndpointReport, Heartbeat
+from holdfast.settings import Settings
 from holdfast.storage import leases
 from holdfast.storage.migrate import migrate
+from tests.app.conftest import free_port
 
 if TYPE_CHECKING:
     from holdfast.app.compose import Composition
@@ -88,6 +93,30 @@ def test_a_key_that_others_may_read_is_bad(composition: Composition) -> None:
     key.chmod(0o644)
     found = findings(composition)["keys"]
     assert found.state == "bad" and str(key) in found.message and f"chmod 600 {key}" in found.advice
+
+
+def test_the_ports_to_be_used_are_looked_at(tmp_path: Path) -> None:
+    port = free_port()
+    settings = Settings(data=tmp_path, port=port)
+    (found,) = check_ports(settings)
+    assert (found.state, found.message) == ("ok", f"{port} and {port + 1} free on 127.0.0.1")
+    with socket.create_server(("127.0.0.1", port + 1)):
+        (found,) = check_ports(settings)
+        (alone,) = check_ports(msgspec.structs.replace(settings, inference=False))
+    assert found.state == "attention" and f"{port + 1} is held by process {os.getpid()} (" in found.message
+    assert "--port, such as" in found.advice
+    assert alone.state == "ok"
+
+
+def test_the_ports_of_a_running_server_are_its_own(start: Callable[..., Server]) -> None:
+    server = start("--no-inference")
+    port = int(server.url.rpartition(":")[2])
+    settings = Settings(data=server.data)
+    (found,) = check_ports(settings)
+    assert found.state == "ok" and found.message.startswith(f"{port} held by this folder's server (process ")
+    with socket.create_server(("127.0.0.1", port + 1)):
+        (found,) = check_ports(settings)
+    assert found.state == "bad" and f"process {os.getpid()}" in found.message
 
 
 @pytest.mark.database("sqlite")
@@ -155,6 +184,33 @@ def test_without_a_server_it_looks_at_the_folder(tmp_path: Path) -> None:
     code, found, _ = doctor("--data", data)
     assert code == 1
     assert any(one["state"] == "bad" and "restore" in one["advice"].lower() for one in found.values())
+
+
+def test_in_depth_it_names_a_row_that_was_changed_beside_the_log(composition: Composition) -> None:
+    """As an administrator of the database would: the row alone."""
+    admin = system_caller("*", composition.clock.now_ms())
+    composition.people.add(admin, NewPerson("ada"))
+    composition.people.set_disabled(admin, "ada", True)
+    composition.registry.create_model(system_caller("default", admin.time_ms), "flights")
+    deep = examine(composition.settings, composition, deep=True)
+    assert {one.check: one.state for one in deep.findings if one.check in ("records", "audit log")} == {
+        "records": "ok", "audit log": "ok",
+    }  # fmt: skip
+    composition.storage.write(
+        lambda tx: tx.execute(text("UPDATE principal SET disabled = :no"), {"no": False})
+    )
+    composition.storage.write(lambda tx: tx.execute(text("DELETE FROM registered_model")))
+    (found,) = [
+        one
+        for one in examine(composition.settings, composition, deep=True).findings
+        if one.check == "records"
+    ]
+    assert found.state == "bad"
+    assert "is an enabled user in the database, and a disabled user by the audit log" in found.message
+    assert (
+        "the model default/flights is registered by the audit log, and gone from the database"
+        in found.message
+    )
 
 
 def test_a_database_that_can_not_be_reached_is_bad(tmp_path: Path) -> None:

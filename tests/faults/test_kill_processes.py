@@ -15,8 +15,10 @@ import pytest
 from deltalake import DeltaTable
 
 import holdfast
+from holdfast.app.doctor import examine_folder
 from holdfast.client.seen import SeenCheckpoints
 from holdfast.kernel.errors import HoldfastError
+from holdfast.settings import Settings
 from tests.faults.system import ENDPOINT, System, make_rows, told, train_and_deploy, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
@@ -118,7 +120,8 @@ def rounds(chance: random.Random) -> Iterator[tuple[str, ...]]:
 
 def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path, database: Path | str) -> None:
     chance, recoveries = random.Random(11), defaultdict[str, list[float]](list)
-    with System(tmp_path / "data", address=database if isinstance(database, str) else "") as system:
+    address = database if isinstance(database, str) else ""
+    with System(tmp_path / "data", address=address) as system:
         client = holdfast.Client(system.url, seen=SeenCheckpoints(tmp_path / "seen"))
         train_and_deploy(client, system.url)
         for endpoint in ENDPOINTS[1:]:
@@ -142,6 +145,8 @@ def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path, datab
             wait_until("labels folded", lambda one=endpoint: _folded(client, load, one), 300)
         assert client.verify_audit().ok
         assert system.stop() == 0
+    left = examine_folder(Settings(data=tmp_path / "data", database_url=address), deep=True)
+    assert {one.check: one.message for one in left.findings if one.state == "bad"} == {}
     for names, seconds in recoveries.items():
         print(f"{names}: {len(seconds)} times killed, predictions again {told(seconds)}")
     labels = sum(map(len, load.labelled.values()))

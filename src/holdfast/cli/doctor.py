@@ -32,6 +32,21 @@ _COLOURS = {"ok": "green", "attention": "yellow", "bad": "red"}
 @keys_option
 @database_option
 @objects_option
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address that the server is to listen on."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65534),
+    default=5000,
+    show_default=True,
+    help="Port that it is to listen on.",
+)
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Read the whole database: its indexes, the audit log, and every row that a digest or the log binds.",
+)
 @json_option
 def doctor(
     server: str | None,
@@ -40,13 +55,17 @@ def doctor(
     keys: str | None,
     database: str | None,
     objects: str,
+    host: str,
+    port: int,
+    deep: bool,
     as_json: bool,
 ) -> None:
     """Look for what is wrong with a deployment and say what to do; exit code 1 when something is bad.
 
     Looks at the data folder and database itself, whether the server runs or not; with --server, asks a server.
     """
-    report = _ask(server, token) if server else _look(data, keys, database, objects)
+    options = ["--objects", objects, "--host", host, "--port", str(port), *["--deep"] * deep]
+    report = _ask(server, token) if server else _look(data, keys, database, options)
     if as_json:
         print_json(report)
     else:
@@ -61,13 +80,13 @@ def _ask(server: str, token: str | None) -> DoctorReport:
         return client.doctor()
 
 
-def _look(data: str, keys: str | None, database: str | None, objects: str) -> DoctorReport:
+def _look(data: str, keys: str | None, database: str | None, options: list[str]) -> DoctorReport:
     import msgspec
 
     from holdfast.client.records import DoctorReport
 
     require_server("holdfast doctor")
-    command = [sys.executable, "-m", "holdfast.app", "doctor", "--data", data, "--objects", objects]
+    command = [sys.executable, "-m", "holdfast.app", "doctor", "--data", data, *options]
     command += [] if keys is None else ["--keys", keys]
     environment = dict(os.environ) | ({DATABASE_VARIABLE: database} if database else {})
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)

@@ -39,7 +39,9 @@ from holdfast.storage import ALL_WORKSPACES, BigId, Tx, lock, metadata
 from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
+    "all_batches",
     "all_endpoint_ids",
+    "all_served",
     "backlog",
     "endpoint_by_id",
     "find_batch",
@@ -332,6 +334,20 @@ def old_segments(tx: Tx, workspace: str, endpoint_id: str, before: int, limit: i
         _segments.c.damage == "",
     )
     return [_segment(row) for row in tx.execute(query.limit(limit))]
+
+
+def all_served(tx: Tx) -> list[tuple[str, str, str, int | None]]:
+    """(workspace, name, model, version) of every active endpoint of all workspaces that serves a model."""
+    e = _endpoints.c
+    query = select(e.workspace_id, e.name, e.model, e.version).where(e.state == "active", e.kind == "served")
+    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
+
+
+def all_batches(tx: Tx) -> list[tuple[str, str, int, str]]:
+    """(workspace, id, rows, SHA-256) of every label batch of all workspaces."""
+    b = _batches.c
+    query = select(b.workspace_id, b.batch_id, b.rows, b.sha256)
+    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
 
 
 def mark_dropped(tx: Tx, workspace: str, names: Sequence[SegmentName]) -> None:

@@ -33,6 +33,9 @@ from holdfast.storage.matching import best_first, has_words
 __all__ = [
     "alias_changes",
     "aliases_of",
+    "all_aliases",
+    "all_models",
+    "all_versions",
     "delete_alias",
     "find_version",
     "insert_model",
@@ -210,6 +213,35 @@ def list_versions(
     return _records(
         tx, workspace, tx.execute(query.order_by(_versions.c.name, _versions.c.version.desc())).all()
     )
+
+
+def all_models(tx: Tx) -> list[tuple[str, str]]:
+    """(workspace, name) of every model of all workspaces."""
+    query = select(_models.c.workspace_id, _models.c.name)
+    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
+
+
+def all_versions(tx: Tx) -> list[Row[Any]]:
+    """What identifies every version of all workspaces, and what was made of it."""
+    v = _versions.c
+    query = select(
+        v.workspace_id,
+        v.name,
+        v.version,
+        v.digest,
+        v.model_id,
+        v.run_id,
+        v.status,
+        v.runtime,
+        v.deployable_digest,
+    )
+    return list(tx.execute(query.execution_options(**ALL_WORKSPACES)))
+
+
+def all_aliases(tx: Tx) -> list[tuple[str, str, str, int]]:
+    """(workspace, model, alias, version) of every alias of all workspaces."""
+    query = select(_aliases.c.workspace_id, _aliases.c.name, _aliases.c.alias, _aliases.c.version)
+    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
 
 
 def pending_versions(tx: Tx) -> list[tuple[str, str, int]]:

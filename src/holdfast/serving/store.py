@@ -26,6 +26,7 @@ from holdfast.storage import ALL_WORKSPACES, Tx, lock, metadata
 
 __all__ = [
     "active_deployments",
+    "all_deployments",
     "deployments_in",
     "end_deployments",
     "generation",
@@ -130,6 +131,22 @@ def waiting_deployments(tx: Tx) -> list[tuple[str, Deployment]]:
     )
     found = tx.execute(query.execution_options(**ALL_WORKSPACES))
     return [(row.workspace_id, _deployment(row)) for row in found]
+
+
+def all_deployments(tx: Tx) -> list[Row[Any]]:
+    """What every deployment of all workspaces is of."""
+    d = _deployments.c
+    query = select(
+        d.workspace_id,
+        d.deployment_id,
+        d.endpoint,
+        d.model,
+        d.version,
+        d.runtime,
+        d.deployable_digest,
+        d.activated_at,
+    )
+    return list(tx.execute(query.execution_options(**ALL_WORKSPACES)))
 
 
 def end_deployments(tx: Tx, workspace: str, endpoint_id: str, states: tuple[str, ...], ended: str) -> int:

@@ -140,7 +140,7 @@ def _look_at_file(path: Path) -> tuple[set[str], str | None]:
         raise Conflict(
             f"The database {path} can't be read: {error}.", hint="Check its rights, or restore a backup."
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in words about a damaged schema
         raise Conflict(
             f"The file {path} is not a holdfast database: {error}.", hint="Restore a backup."
         ) from error

@@ -70,7 +70,7 @@ class SqliteDatabase:
         try:
             with self._reader_engine.connect() as tx:
                 return fn(tx)
-        except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
+        except (SQLAlchemyError, OverflowError, UnicodeError) as error:
             translated = _translate(error)
             if translated is error:
                 raise
@@ -168,6 +168,8 @@ def _translate(error: BaseException) -> BaseException:
         return InvalidInput("A number of the request is beyond 64 bits.")
     if isinstance(error, UnicodeEncodeError):
         return surrogate()
+    if isinstance(error, UnicodeDecodeError):  # in what SQLite says of a damaged schema
+        return IntegrityError(f"The database is damaged: {error}.", hint="Restore it from a backup.")
     if isinstance(error, PoolTimeout):
         return pool_is_busy()
     if not isinstance(error, (DatabaseError, sqlite3.DatabaseError)):

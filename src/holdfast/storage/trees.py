@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -29,6 +29,7 @@ from holdfast.storage.tables import metadata
 
 __all__ = [
     "TreeRoots",
+    "broken_seals",
     "copy_tree",
     "find_file",
     "holds_file",
@@ -200,6 +201,17 @@ def sealed_digest(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str
         )
     ).one_or_none()
     return None if row is None else str(row[0])
+
+
+def broken_seals(tx: Tx) -> Iterator[str]:
+    """Every sealed tree of all workspaces whose files do not give the digest that it is sealed under, in words."""
+    for seal in tx.execute(select(_seals).execution_options(**ALL_WORKSPACES)).all():
+        files = list_files(tx, seal.workspace_id, seal.owner_kind, seal.owner_id)
+        if (found := tree_digest(files)) != seal.digest:
+            yield (
+                f"the {seal.owner_kind.replace('_', ' ')} {seal.workspace_id}/{seal.owner_id} is sealed under "
+                f"{seal.digest[:80]}, and its files give {found}"
+            )
 
 
 def copy_tree(tx: Tx, workspace: str, source: tuple[str, str], target: tuple[str, str]) -> None:

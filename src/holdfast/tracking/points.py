@@ -53,7 +53,12 @@ def encode_points(points: Sequence[MetricPoint], received_ms: int) -> tuple[Colu
         _planes(np.diff(time, prepend=0)),
         _planes(value),
     ]
-    return columns, zstandard.compress(msgspec.msgpack.encode(packed), 3)
+    return columns, _compress(msgspec.msgpack.encode(packed))
+
+
+def _compress(data: bytes) -> bytes:
+    """With a checksum, so that a changed blob is an error and never other values."""
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data)
 
 
 def decode_points(blob: bytes) -> Columns:

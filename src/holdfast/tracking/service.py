@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from holdfast.audit import service as audit
-from holdfast.chunks import TreeFile, check_path, read_bundle, tree_digest
+from holdfast.chunks import TreeFile, check_path, read_bundle
 from holdfast.identity.service import require
-from holdfast.kernel.canonical import canonical_json
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
-from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.matching import Found, Wanted
 from holdfast.kernel.paging import Items, decode_number, encode_token
@@ -30,6 +28,7 @@ from holdfast.tracking.records import (
     RunStatus,
     UploadedBundle,
 )
+from holdfast.tracking.seal import RUN_TREE, seal_of
 from holdfast.tracking.search import search_tracking
 from holdfast.tracking.store import metrics as metric_store
 from holdfast.tracking.store import runs as run_store
@@ -39,7 +38,6 @@ __all__ = ["ARTIFACT_LIMIT", "DEFAULT_EXPERIMENT", "RUN_TREE", "Tracking"]
 DEFAULT_EXPERIMENT = "Default"
 DEFAULT_NUMBER = "0"
 """What MLflow's clients call the default experiment of their workspace; the numbers of others are the deployment's."""
-RUN_TREE = "run"
 ARTIFACT_LIMIT = 5 * 1024**3
 _NAME_LIMIT, _USER_LIMIT = 250, 200
 _INT64 = 2**63
@@ -218,19 +216,17 @@ class Tracking:
             if run.digest is not None and same:
                 return run
             ended = run.end_time if run.digest is not None else caller.time_ms
-            params = sha256_hex(canonical_json({"params": run.params, "tags": run.tags}))
-            points = sha256_hex("\n".join(metric_store.load_digests(tx, caller.workspace, run_no)).encode())
-            tree = tree_digest(trees.list_files(tx, caller.workspace, RUN_TREE, run_id))
-            sealed = {"status": status, "params": params, "metrics": points, "tree": tree}
-            digest = sha256_hex(canonical_json(sealed))
+            seal = seal_of(tx, caller.workspace, run_no, msgspec.structs.replace(run, status=status))
             values = {
                 "status": status,
                 "end_time": ended if end_time is None else end_time,
                 "exit_code": exit_code if exit_code is not None else run.exit_code,
-                "digest": digest,
+                "digest": seal.digest,
             }
             run_store.update_run(tx, caller.workspace, run_no, values)
-            audit.append(tx, caller, action="run.finish", object=f"run:{run_id}", digest=digest, after=sealed)
+            audit.append(
+                tx, caller, action="run.finish", object=f"run:{run_id}", digest=seal.digest, after=seal.parts
+            )
             return msgspec.structs.replace(run, **values)
 
         return self._storage.write(fn)

@@ -52,8 +52,8 @@ def _is_wide(path: Path) -> bool:
     return bool(stat.S_IMODE(found.st_mode) & ~allowed)
 
 
-def check_database(settings: Settings) -> Iterator[Finding]:
-    """Whether it can be reached, its schema, and on SQLite whether it is whole."""
+def check_database(settings: Settings, *, is_whole: bool = True) -> Iterator[Finding]:
+    """Whether it can be reached, its schema, and on SQLite, with `is_whole`, whether its pages are whole."""
     location = parse_location(settings.database)
     revision = revision_of(location)
     if revision is None:
@@ -73,7 +73,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
     storage = Storage(location)
     try:
         yield ok("database", f"{describe(location)}, schema {revision}, {_server(storage)}")
-        if isinstance(location, Path):
+        if is_whole and isinstance(location, Path):
             yield _check_whole(storage)
     finally:
         storage.close()

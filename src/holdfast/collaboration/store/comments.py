@@ -28,6 +28,7 @@ from holdfast.storage import ALL_WORKSPACES, Tx, metadata
 
 __all__ = [
     "add_revision",
+    "all_comments",
     "count_threads",
     "delete_revisions",
     "erase_author",
@@ -154,6 +155,13 @@ def delete_revisions(tx: Tx, workspace: str, comment_id: str) -> None:
     """Forget what a comment said before."""
     where = _revisions.c.workspace_id == workspace, _revisions.c.comment_id == comment_id
     tx.execute(delete(_revisions).where(*where))
+
+
+def all_comments(tx: Tx) -> list[tuple[str, str, str, str, int | None]]:
+    """(workspace, id, object, body, when it was deleted) of every comment of all workspaces."""
+    c = _comments.c
+    query = select(c.workspace_id, c.comment_id, c.object, c.body, c.deleted_at)
+    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
 
 
 def erase_author(tx: Tx, principal_id: str) -> None:

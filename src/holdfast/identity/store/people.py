@@ -27,6 +27,8 @@ from holdfast.storage import Tx, metadata
 from holdfast.storage.matching import best_first, has_words
 
 __all__ = [
+    "all_grants",
+    "all_people",
     "find_person",
     "find_subject",
     "grants_in",
@@ -134,6 +136,12 @@ def list_people(tx: Tx, kind: str | None = None) -> list[PersonRecord]:
     return [_person(row) for row in tx.execute(query.order_by(_people.c.created_at, _people.c.principal_id))]
 
 
+def all_people(tx: Tx) -> list[tuple[str, str, bool]]:
+    """(id, kind, whether disabled) of every principal, erased ones too."""
+    query = select(_people.c.principal_id, _people.c.kind, _people.c.disabled)
+    return [tuple(row) for row in tx.execute(query)]
+
+
 def search_people(tx: Tx, wanted: Wanted, limit: int) -> list[PersonRecord]:
     """Principals with the words in their name, display name or e-mail address, the best and newest first."""
     columns = (_people.c.name, _people.c.display_name, _people.c.email)
@@ -200,6 +208,14 @@ def _same(workspace: str, principal_id: str, source: str) -> tuple[Any, Any, Any
 def grants_of(tx: Tx, principal_id: str) -> list[Grant]:
     """Every role of a principal, by workspace."""
     return _listed(tx, _grants.c.principal_id == principal_id)
+
+
+def all_grants(tx: Tx) -> list[Grant]:
+    """Every role of every principal."""
+    return [
+        Grant(row.principal_id, row.workspace_id, row.role, row.source, row.granted_at)
+        for row in tx.execute(select(_grants))
+    ]
 
 
 def grants_in(tx: Tx, workspace: str) -> list[Grant]:

@@ -24,7 +24,15 @@ from sqlalchemy import (
 from holdfast.storage import BigId, Tx, metadata
 from holdfast.tracking.store.runs import summaries
 
-__all__ = ["KeySummary", "has_batch", "insert_batch", "load_batches", "load_digests", "merge_summaries"]
+__all__ = [
+    "KeySummary",
+    "has_batch",
+    "insert_batch",
+    "load_batches",
+    "load_digests",
+    "merge",
+    "merge_summaries",
+]
 
 _batches = Table(
     "metric_batch",
@@ -110,7 +118,7 @@ def merge_summaries(
     for new in news:
         key = ids[new.key]
         if key in old:
-            changed.append({**own, "key": key, **_values(_merge(_before(new.key, old[key]), new))})
+            changed.append({**own, "key": key, **_values(merge(_before(new.key, old[key]), new))})
         else:
             fresh.append({"workspace_id": workspace, "run_no": run_no, "key_id": key, **_values(new)})
     if changed:
@@ -124,7 +132,8 @@ def _before(key: str, row: Row[Any]) -> KeySummary:
     return KeySummary(key, _nan(row.last), row.last_step, row.last_time, row.min, row.max, count)
 
 
-def _merge(old: KeySummary, new: KeySummary) -> KeySummary:
+def merge(old: KeySummary, new: KeySummary) -> KeySummary:
+    """The summary of all points of two, of one key."""
     newest = max(old, new, key=lambda one: (one.last_step, one.last_time, one.last == one.last, one.last))
     lows = [low for low in (old.min, new.min) if low is not None]
     highs = [high for high in (old.max, new.max) if high is not None]

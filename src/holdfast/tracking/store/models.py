@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Row, String, Table, UniqueConstraint, insert, select, update
 
-from holdfast.storage import BigId, Tx, metadata
+from holdfast.storage import ALL_WORKSPACES, BigId, Tx, metadata
 from holdfast.tracking.records import LoggedModel
 
-__all__ = ["find_logged_model", "insert_logged_model", "list_logged_models", "mark_ready"]
+__all__ = ["all_logged", "find_logged_model", "insert_logged_model", "list_logged_models", "mark_ready"]
 
 _models = Table(
     "logged_model",
@@ -54,6 +54,13 @@ def list_logged_models(tx: Tx, workspace: str, run_id: str) -> list[LoggedModel]
     """The models that a run logged, in order."""
     query = select(_models).where(_models.c.workspace_id == workspace, _models.c.run_id == run_id)
     return [_record(row) for row in tx.execute(query.order_by(_models.c.model_no))]
+
+
+def all_logged(tx: Tx) -> list[tuple[str, str, str, str]]:
+    """(workspace, id, status, digest) of every finalized model of all workspaces."""
+    query = select(_models.c.workspace_id, _models.c.model_id, _models.c.status, _models.c.digest)
+    query = query.where(_models.c.digest.is_not(None))
+    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
 
 
 def mark_ready(tx: Tx, workspace: str, model_id: str, digest: str) -> None:

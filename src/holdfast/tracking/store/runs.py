@@ -27,10 +27,12 @@ from sqlalchemy import (
     update,
 )
 
-from holdfast.storage import BigId, Tx, metadata
+from holdfast.storage import ALL_WORKSPACES, BigId, Tx, metadata
 from holdfast.tracking.records import Experiment, MetricSummary, Recipe, Run
 
 __all__ = [
+    "all_experiments",
+    "all_sealed",
     "experiment_number",
     "experiments",
     "find_experiment",
@@ -285,6 +287,19 @@ def _with_attributes(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[R
         )
         for row in rows
     ]
+
+
+def all_experiments(tx: Tx) -> list[tuple[str, int, str]]:
+    """(workspace, number, name) of every experiment of all workspaces."""
+    query = select(experiments.c.workspace_id, experiments.c.experiment_id, experiments.c.name)
+    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
+
+
+def all_sealed(tx: Tx) -> list[tuple[str, int, str, str]]:
+    """(workspace, number, id, digest) of every sealed run of all workspaces."""
+    query = select(runs.c.workspace_id, runs.c.run_no, runs.c.run_id, runs.c.digest)
+    query = query.where(runs.c.digest.is_not(None)).order_by(runs.c.run_no)
+    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
 
 
 def key_ids(tx: Tx, workspace: str, names: Iterable[str]) -> dict[str, int]:
