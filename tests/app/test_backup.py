@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import httpx
 import polars as pl
 import pytest
 
-from holdfast.app.backup import back_up
+from holdfast.app.backup import HEADER, back_up
 from holdfast.app.restore import restore
 from holdfast.app.services import Services, open_services
 from holdfast.app.upkeep import pack_objects
@@ -28,7 +29,7 @@ from holdfast.predictions.compact import compact_endpoint
 from holdfast.predictions.records import MonitorFields, SegmentName
 from holdfast.predictions.segments import Batch, Schema, SegmentHeader, encode_record
 from holdfast.settings import Settings
-from holdfast.storage.archive import read_archive
+from holdfast.storage.archive import ArchiveWriter, read_archive
 from holdfast.storage.migrate import revision_of
 from holdfast.storage.objects import table_options
 from holdfast.testing.postgres import PostgresServer
@@ -239,6 +240,47 @@ def test_a_damaged_or_cut_file_is_refused_and_leaves_nothing(file: Path, target:
             restore(tmp_path / "cut", settings, "open sesame")
     assert not settings.data.exists()
     assert [path for path in tmp_path.iterdir() if "restoring" in path.name] == []
+
+
+@pytest.mark.parametrize("key", ["../../evil", "/tmp/holdfast-evil", "a/../../../evil", "..", ""])
+@pytest.mark.database("sqlite")
+def test_a_forged_backup_writes_in_its_place_alone(file: Path, target: Any, tmp_path: Path, key: str) -> None:
+    """Whole and of the right digests, but with a member that leads out of the folder."""
+    with ArchiveWriter(tmp_path / "forged") as forged:
+        for name, _, content in read_archive(file):
+            forged.add(name, content.read())
+        forged.add(f"objects/{key}", b"evil")
+    settings = target("sqlite")
+    with pytest.raises(IntegrityError, match="which is none"):
+        restore(tmp_path / "forged", settings, "open sesame")
+    assert not settings.data.exists()
+    assert not list(tmp_path.rglob("evil")) and not Path("/tmp/holdfast-evil").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+@pytest.mark.database("sqlite")
+def test_a_backup_holds_files_alone(file: Path, target: Any, tmp_path: Path, kind: bytes) -> None:
+    with ArchiveWriter(tmp_path / "forged") as forged:
+        for name, _, content in read_archive(file):
+            forged.add(name, content.read())
+        member = tarfile.TarInfo("objects/keys")
+        member.type, member.linkname = kind, str(tmp_path)
+        forged._tar.addfile(member)
+    settings = target("sqlite")
+    with pytest.raises(IntegrityError):
+        restore(tmp_path / "forged", settings, "open sesame")
+    assert not settings.data.exists()
+
+
+@pytest.mark.database("sqlite")
+def test_a_backup_that_would_fill_the_memory_is_refused(target: Any, tmp_path: Path) -> None:
+    with ArchiveWriter(tmp_path / "bomb") as bomb:
+        bomb.add_stream(HEADER, 64 << 20, (bytes(1 << 20) for _ in range(64)))
+    assert (tmp_path / "bomb").stat().st_size < 100_000
+    settings = target("sqlite")
+    with pytest.raises(IntegrityError, match="larger than any"):
+        restore(tmp_path / "bomb", settings)
+    assert not settings.data.exists()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

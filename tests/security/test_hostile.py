@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import re
 import socket
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -66,11 +71,13 @@ def test_markup_in_names_stays_text(http: Any, text: str) -> None:
         json={"params": values, "tags": values, "metrics": [{"key": "m", "value": 1, "step": 1}]},
     ).is_success
     http.put(f"/api/v1/runs/{run_id}/artifacts/page.txt", content=text.encode())
-    comment = {"object": f"run:{run_id}", "text": f"{text} [link]({text})"}
-    http.post("/api/v1/comments", json=comment)
+    comment = {"object": f"run:{run_id}", "body": f"{text} [link]({text}) ![image]({text}) <{text}> `{text}`"}
+    said = http.post("/api/v1/comments", json=comment)
+    assert said.is_success, said.text
     model = http.post("/api/v1/models", json={"name": text})
     pages = ["/", "/experiments", f"/experiments/{experiment}", f"/runs/{run_id}", "/models", "/audit", "/audit/0",
-             f"/audit?object={text}", f"/experiments?x={text}", f"/nothing/{text}", "/incidents"]  # fmt: skip
+             f"/audit?object={text}", f"/experiments?x={text}", f"/nothing/{text}", "/incidents",
+             f"/comments/{said.json()['comment_id']}", "/activity", f"/search?q={text}", f"/login?next={text}"]  # fmt: skip
     if model.is_success:
         pages.append(f"/models/{text}")
     for page in pages:
@@ -167,10 +174,25 @@ def test_long_texts_are_read_in_time(http: Any, text: str) -> None:
     for path, names in {
         "/api/v1/audit": ("limit", "page_token", "object"), "/api/v1/runs": ("experiment", "limit", "page_token"),
         "/api/v1/alerts": ("endpoint", "state"),
-        "/api/v1/models/m/history": ("at", "alias"), "/experiments": ("q",),
+        "/api/v1/models/m/history": ("at", "alias"), "/experiments": ("q",), "/api/v1/search": ("q",), "/search": ("q",),
+        "/api/v1/activity": ("object", "page_token"), "/api/v1/endpoints/e/monitor": ("window",), "/audit": ("object", "q"),
     }.items():  # fmt: skip
         for name in names:
             assert http.get(path, params={name: text[:8_000]}).status_code < 500
+    run = http.post("/api/v1/runs", json={}).json()["run_id"]
+    for body in (
+        text,
+        f"[{text}",
+        f"[a]({text}",
+        f"**{text}",
+        f"```{text}",
+        f"> {text}",
+        f"@{text}",
+        f"http://{text}",
+    ):
+        comment = {"object": f"run:{run}", "body": body[:20_000]}
+        assert http.post("/api/v1/comments", json=comment).status_code < 500
+    assert http.get(f"/runs/{run}", headers={"Accept": "text/html"}).status_code == 200
     for body in ({"name": text}, {"experiment": text}, {"name": text, "user": text}):
         assert http.post("/api/v1/runs", json=body).status_code < 500
     assert http.post("/api/v1/models", json={"name": text}).status_code < 500
@@ -199,3 +221,121 @@ def test_a_pickle_is_kept_and_never_loaded(http: Any, composition: Any, tmp_path
         assert http.put(f"/api/v1/runs/{run_id}/artifacts/{name}", content=evil).is_success
         assert http.get(f"/runs/{run_id}?file={name}", headers={"Accept": "text/html"}).status_code < 500
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "evil.example:80", "10.0.0.1", "localhost@evil.example"],
+)
+def test_a_name_that_leads_here_is_not_ours(running: Server, host: str) -> None:
+    """DNS rebinding: a page of evil.example, whose name was led to this machine, reads and writes nothing."""
+    body = b'{"name": "rebound"}'
+    lines = f"Host: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    for method, path in (
+        ("POST", "/api/v1/models"),
+        ("GET", "/api/v1/runs"),
+        ("GET", "/"),
+        ("POST", "/comments"),
+    ):
+        answer = talk(running, f"{method} {path} HTTP/1.1\r\n{lines}".encode() + body)
+        assert answer.startswith(b"HTTP/1.1 403"), (host, path)
+        assert b"does not name this server" in answer
+    assert "rebound" not in running.http.get("/api/v1/models").text
+
+
+def files_of(server: Server) -> set[Path]:
+    return {
+        path for path in server.data.parent.rglob("*") if path.is_file() and "holdfast.db" not in path.name
+    }
+
+
+OUTSIDE = [
+    "../../../../evil", "..", "a/../../../evil", "%2e%2e/%2e%2e/evil", "..%2f..%2fevil", "..%5c..%5cevil", "%2fetc%2fevil",
+    "a/%00evil", "./evil", "//evil", "....//....//evil", "%252e%252e%252fevil/..", "a\x7f", "CON/../evil",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_no_address_leads_out_of_its_place(running: Server, path: str) -> None:
+    """Path traversal: artifacts, models' files, served files, log segments; read, written and deleted."""
+    run = running.http.post("/api/v1/runs", json={}).json()["run_id"]
+    model = running.http.post("/api/v1/logged-models", json={"name": "m"}).json()["model_id"]
+    secret = (running.data / "admin.token").read_text().strip()
+    before = files_of(running)
+    places = [f"/api/v1/runs/{run}/artifacts/{path}", f"/api/v1/logged-models/{model}/files/{path}",
+              f"/api/v1/serving/files/{path}", f"/api/v1/serving/segments/e/r/b/{path}", f"/static/{path}",
+              f"/api/v1/models/m/versions/1/files/{path}"]  # fmt: skip
+    for place in places:
+        for method in ("PUT", "GET", "DELETE"):
+            for credential in ("", f"Authorization: Bearer {secret}\r\n"):
+                request = head(method, place, 4).replace(b"\r\n\r\n", b"\r\n" + credential.encode() + b"\r\n")
+                answer = talk(running, request + b"evil", hang_up=True)
+                assert b" 200 " not in answer.split(b"\r\n", 1)[0], (method, place)
+                assert b"root:" not in answer and secret.encode() not in answer
+    assert files_of(running) == before
+    assert running.http.get(f"/api/v1/runs/{run}/artifacts").json()["items"] == []
+    assert running.http.get(f"/api/v1/logged-models/{model}/files").json()["items"] == []
+
+
+def archives() -> dict[str, bytes]:
+    """Archives that fill a disk, or write elsewhere, when somebody unpacks them."""
+    bomb, out, link = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("zeros", bytes(50 << 20))
+        packed.writestr("../../evil", b"evil")
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name in ("../../evil", "/tmp/holdfast-evil"):
+            member = tarfile.TarInfo(name)
+            member.size = 4
+            tar.addfile(member, io.BytesIO(b"evil"))
+    with tarfile.open(fileobj=link, mode="w") as tar:
+        member = tarfile.TarInfo("keys")
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc"
+        tar.addfile(member)
+    return {"bomb.zip": bomb.getvalue(), "out.tar.gz": out.getvalue(), "link.tar": link.getvalue(),
+            "model.npz": bomb.getvalue(), "zeros.gz": gzip.compress(bytes(50 << 20))}  # fmt: skip
+
+
+def test_archives_are_kept_as_they_are(running: Server) -> None:
+    """Nothing on the server unpacks what is uploaded: not to show it, not to seal or register it."""
+    http, sent = running.http, archives()
+    run = http.post("/api/v1/runs", json={}).json()["run_id"]
+    model = http.post("/api/v1/logged-models", json={"name": "m", "run_id": run}).json()["model_id"]
+    before = sum(path.stat().st_size for path in files_of(running))
+    for name, data in sent.items():
+        assert http.put(f"/api/v1/runs/{run}/artifacts/{name}", content=data).is_success
+        assert http.put(f"/api/v1/logged-models/{model}/files/{name}", content=data).is_success
+        assert http.get(f"/api/v1/runs/{run}/artifacts/{name}").content == data
+    assert http.post(f"/api/v1/logged-models/{model}/finalize").status_code < 500
+    assert http.get(f"/runs/{run}", headers={"Accept": "text/html"}).status_code == 200
+    grown = sum(path.stat().st_size for path in files_of(running)) - before
+    assert grown <= 2 * sum(map(len, sent.values())) + 1_000_000
+    assert not list(running.data.parent.rglob("evil*")) and not Path("/tmp/holdfast-evil").exists()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
+def test_a_packed_body_is_not_unpacked(running: Server, encoding: str) -> None:
+    body = gzip.compress(b'{"name": "packed"}' + b" " * (100 << 20))
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    assert running.http.post("/api/v1/models", content=body, headers=headers).status_code == 400
+    assert "packed" not in running.http.get("/api/v1/models").text
+
+
+@pytest.mark.parametrize("files", [
+    [["../../evil", 4]], [["/evil", 4]], [["a", 10**15]], [["a", -1], ["b", 5]], [["a", 4], ["a", 0]], [["a/../../evil", 4]],
+])  # fmt: skip
+def test_a_bundle_writes_in_its_place_alone(running: Server, files: list[list[Any]]) -> None:
+    run = running.http.post("/api/v1/runs", json={}).json()["run_id"]
+    names = json.dumps(files).encode()
+    body = b"HFBUNDLE1\n" + len(names).to_bytes(4, "big") + names + b"evil"
+    before = files_of(running)
+    answer = running.http.post(f"/api/v1/runs/{run}/artifact-bundles", content=body)
+    assert answer.status_code == 400, answer.text
+    assert files_of(running) == before
+    assert running.http.get(f"/api/v1/runs/{run}/artifacts").json()["items"] == []
+
+
+@pytest.mark.parametrize("path", ["/login", "/comments", "/api/v1/login", "/api/v1/runs/x/artifact-bundles"])
+def test_a_gigabyte_is_taken_nowhere(running: Server, path: str) -> None:
+    answer = talk(running, head("POST", path, 10**9))
+    assert int(answer.split(b" ", 2)[1]) in (404, 413)

@@ -39,6 +39,7 @@ from holdfast.web.logs import configure_logs
 __all__ = ["Restored", "restore", "run"]
 
 _BLOCK = 4 << 20
+_MOST_HEADER, _MOST_WHOLE = 1 << 20, 1 << 29
 
 
 class Restored(msgspec.Struct):
@@ -108,10 +109,10 @@ def restore(
 
 
 def _read_header(file: Path) -> Header:
-    name, _, content = next(read_archive(file))
+    name, size, content = next(read_archive(file))
     if name != HEADER:
         raise IntegrityError(f"The file {file} is no backup of holdfast: it begins with {name[:80]!r}.")
-    header = msgspec.json.decode(content.read(), type=Header)
+    header = msgspec.json.decode(_whole(name, size, content, _MOST_HEADER), type=Header)
     if header.format != 1 or not is_known(header.schema):
         raise Conflict(
             f"The backup {file} is of holdfast {header.holdfast} with the schema {header.schema}, which this version "
@@ -137,12 +138,12 @@ def _fill(
     counters: dict[str, int] = {}
     for name, size, content in read_archive(file):
         if name == SECRETS and passphrase:
-            places.secrets = open_secrets(content.read(), passphrase)
+            places.secrets = open_secrets(_whole(name, size, content), passphrase)
             done.has_keys = True
         elif name == COUNTERS:
-            counters = msgspec.json.decode(content.read(), type=dict[str, int])
+            counters = msgspec.json.decode(_whole(name, size, content), type=dict[str, int])
         elif name.startswith(ROWS):
-            block = msgspec.msgpack.decode(content.read(), type=Block)
+            block = msgspec.msgpack.decode(_whole(name, size, content), type=Block)
             done.rows += load_block(connection, tables, block)
             told("rows", done.rows, None)
         elif name.startswith(STORED):
@@ -160,6 +161,15 @@ def _fill(
     verified = verify_log(connection)
     done.audit_entries = verified.size
     done.problems = [f"audit entry {one.index}: {one.problem}" for one in verified.damaged]
+
+
+def _whole(name: str, size: int, content: IO[bytes], most: int = _MOST_WHOLE) -> bytes:
+    """A member in memory; one that no backup of ours has would only be there to fill it."""
+    if size > most:
+        raise IntegrityError(
+            f"The backup's member {name[:80]!r} of {size} bytes is larger than any that was backed up."
+        )
+    return content.read()
 
 
 def _skip(content: IO[bytes], size: int) -> None:
