@@ -140,14 +140,16 @@ def http_page() -> str:
         "The control plane listens on port 5000, the inference server on the port after it. Times are milliseconds",
         'since the epoch, UTC. Lists answer `{"items": [...], "next_page_token": text or null}`; pass the token as',
         "`page_token` for the next page. NaN and infinities travel as the strings `NaN`, `Infinity`, `-Infinity`.",
-        "Request and response bodies are described by `/api/v1/openapi.json` of a running server.\n",
+        "Bodies, and what an address may ask for with which bounds, are described by `/api/v1/openapi.json` of a running",
+        "server.\n",
         "## Control plane\n",
-        "| method | path | permission | |",
-        "|---|---|---|---|",
+        "| method | path | permission | | asks by |",
+        "|---|---|---|---|---|",
     ]
     routes = [route for route in _routes() if not _is_page(route)]
     for route in sorted(routes, key=lambda item: (item.path, item.method)):
-        lines.append(f"| {route.method} | `{route.path}` | {route.permission} | {route.summary} |")
+        asked = ", ".join(f"`{name}`" for name in route.query.__struct_fields__) if route.query else ""
+        lines.append(f"| {route.method} | `{route.path}` | {route.permission} | {route.summary} | {asked} |")
     return "\n".join([*lines, "", _INFERENCE])
 
 

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from holdfast.kernel.errors import InvalidInput
-from holdfast.kernel.paging import decode_number, decode_token, encode_token, parse_limit
+from holdfast.kernel.paging import decode_number, decode_token, encode_token
 
 
 @pytest.mark.parametrize("key", [0, 2**62, "flights", ["a", 1], {"after": "é"}, None])
@@ -34,13 +34,3 @@ def test_a_number_is_wanted_and_something_else_is_refused(key: object) -> None:
     assert decode_number(encode_token(41)) == 41
     with pytest.raises(InvalidInput, match="page token"):
         decode_number(encode_token(key))
-
-
-def test_limits() -> None:
-    assert [parse_limit(text) for text in (None, "", "1", "0007", "1000")] == [100, 100, 1, 7, 1000]
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "1001", "1.0", "ten", "²", "9" * 5000])
-def test_other_limits_are_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="limit"):
-        parse_limit(text)

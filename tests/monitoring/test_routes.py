@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from holdfast.kernel.errors import InvalidInput, NotFound
@@ -21,7 +22,9 @@ def get(monitor: Monitor, caller: Caller) -> Callable[..., Any]:
     table = {route.path: route for route in routes(monitor)}
 
     def call(path: str, query: dict[str, str] | None = None, **names: str) -> Any:
-        return table[path].handler(Call(caller, names, query or {}, {}))
+        route = table[path]
+        params = None if route.query is None else msgspec.convert(query or {}, route.query, strict=False)
+        return route.handler(Call(caller, names, {}, {}, params))
 
     return call
 

@@ -94,7 +94,7 @@ def test_unknown_names_are_404(http: Any, method: str, path: str, body: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "query", ["page_token=x", "page_token=IngiCg", "page_token=bnVsbA", "limit=0", "limit=1e3"]
+    "query", ["page_token=x", "page_token=IngiCg", "page_token=bnVsbA", "limit=0", "limit=1e4"]
 )
 def test_paging_without_sense_is_400(http: Any, query: str) -> None:
     assert error_of(http.get(f"{API}/runs?{query}")) == (400, "invalid_input")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import msgspec
 import pytest
 
+from holdfast.kernel.paging import PageQuery
 from holdfast.web import Call, Route, Upload
 from holdfast.web.dispatch import Door
 from holdfast.web.shell import build_shell
@@ -21,6 +22,12 @@ JSON = {"Content-Type": "application/json"}
 class Thing(msgspec.Struct, frozen=True):
     name: str
     depth: int = 1
+
+
+class ThingQuery(PageQuery, frozen=True, kw_only=True):
+    object: str
+    is_deep: bool = False
+    state: Literal["", "open"] = ""
 
 
 def digest(call: Call) -> dict[str, Any]:
@@ -35,6 +42,7 @@ def bodies(shell: Callable[..., Any]) -> Any:
         Route("POST", "/any", lambda call: {"got": call.body}, "public", Any, max_body=10**6),
         Route("POST", "/bytes", lambda call: {"size": len(call.body)}, "public", bytes, max_body=LIMIT),
         Route("PUT", "/upload", digest, "public", Upload, max_body=LIMIT),
+        Route("GET", "/things", lambda call: call.params, "public", query=ThingQuery),
         Route("POST", "/none", lambda call: {"body": call.body}, "public"),
     )
 
@@ -57,6 +65,27 @@ def test_a_body_is_decoded_to_its_record(bodies: Any) -> None:
 def test_a_body_that_does_not_fit_says_where(bodies: Any, body: object, told: str) -> None:
     answer = bodies.post("/json", json=body)
     assert answer.status_code == 400
+    assert told in answer.json()["error"]["message"]
+
+
+def test_what_the_address_asks_for_is_decoded_to_its_record(bodies: Any) -> None:
+    default = {"object": "a", "limit": 100, "page_token": "", "is_deep": False, "state": ""}
+    assert bodies.get("/things?object=a").json() == default
+    assert bodies.get("/things?object=a&limit=&page_token=&state=&unknown=1").json() == default
+    asked = bodies.get("/things?object=%C3%A9+b&limit=1000&is_deep=true&state=open&page_token=x").json()
+    assert asked == {"object": "é b", "limit": 1000, "page_token": "x", "is_deep": True, "state": "open"}
+
+
+@pytest.mark.parametrize(("query", "told"), [
+    ("", "missing required field `object`"), ("object=", "missing required field `object`"),
+    *((f"object=a&limit={text}", f"limit={text[:40]!r} does not fit")
+      for text in ("0", "-1", "1001", "1.5", "1e400", "nan", "ten", "9" * 5000)),
+    ("object=a&limit=%C2%B2", "limit='²' does not fit"), ("object=a&is_deep=perhaps", "is_deep='perhaps'"),
+    ("object=a&state=odd", "state='odd'"),
+])  # fmt: skip
+def test_an_address_that_asks_for_what_there_is_not_is_told_what(bodies: Any, query: str, told: str) -> None:
+    answer = bodies.get(f"/things?{query}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_input")
     assert told in answer.json()["error"]["message"]
 
 

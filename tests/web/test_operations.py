@@ -6,6 +6,8 @@ import json
 import logging
 import re
 import shutil
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,6 +96,27 @@ def test_the_description_is_whole(http: Any) -> None:
             assert operation["summary"] and operation["x-permission"]
             names = [parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"]
             assert names == re.findall(r"{(\w+)}", path)
+
+
+def test_what_an_address_may_ask_for_is_described(http: Any, composition: Composition) -> None:
+    """From the type that the route's handler is given, which is the only way to read it."""
+    paths = http.get("/api/v1/openapi.json").json()["paths"]
+    runs = {one["name"]: one for one in paths["/api/v1/runs"]["get"]["parameters"]}
+    assert runs["limit"] == {
+        "name": "limit", "in": "query", "required": False,
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    }  # fmt: skip
+    assert runs["experiment"]["schema"] == {"type": "string", "default": ""}
+    said = paths["/api/v1/comments"]["get"]["parameters"]
+    assert [one["name"] for one in said if one["required"]] == ["object"]
+    for route in all_routes(composition):
+        if route.query is not None:
+            described = paths[re.sub(r":\w+}", "}", route.path)][route.method.lower()]["parameters"]
+            asked = {one["name"] for one in described if one["in"] == "query"}
+            assert asked == set(route.query.__struct_fields__)
+    rooms = Path(str(files("holdfast"))).glob("*/routes.py")
+    by_hand = [path for path in rooms if "call.query" in path.read_text()]
+    assert by_hand == []
 
 
 def test_logs_are_json_lines_that_name_the_process(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from holdfast.audit.checkpoints import Checkpoints
@@ -16,10 +18,13 @@ from holdfast.audit.records import (
 )
 from holdfast.audit.service import AuditLog
 from holdfast.kernel.errors import InvalidInput
-from holdfast.kernel.paging import Items, parse_limit
+from holdfast.kernel.paging import Items, PageQuery
 from holdfast.web import Call, Route, Stream
 
 __all__ = ["routes"]
+
+
+Size = Annotated[int, msgspec.Meta(ge=0, lt=10**15)]
 
 
 class Cosignature(msgspec.Struct, frozen=True):
@@ -30,15 +35,26 @@ class Cosignature(msgspec.Struct, frozen=True):
     witness: str
 
 
+class EntryQuery(PageQuery, frozen=True):
+    """The entries of an object (`kind:name`); without one, all."""
+
+    object: str = ""
+
+
+class ConsistencyQuery(msgspec.Struct, frozen=True):
+    """Two sizes of the log."""
+
+    first: Size
+    second: Size
+
+
 def routes(audit: AuditLog, checkpoints: Checkpoints, keys: Keys) -> list[Route]:
     """The log, its checkpoints and proofs, and the keys; entries are written by the changes that they record."""
 
     def list_entries(call: Call) -> Items[AuditEntry]:
+        asked: EntryQuery = call.params
         return audit.list_entries(
-            call.caller,
-            limit=parse_limit(call.query.get("limit")),
-            page_token=call.query.get("page_token", ""),
-            object=call.query.get("object"),
+            call.caller, limit=asked.limit, page_token=asked.page_token, object=asked.object or None
         )
 
     def get_entry(call: Call) -> AuditEntry:
@@ -55,10 +71,7 @@ def routes(audit: AuditLog, checkpoints: Checkpoints, keys: Keys) -> list[Route]
         return checkpoints.prove_inclusion(call.caller, index)
 
     def prove_consistency(call: Call) -> ConsistencyProof:
-        first, second = (
-            _number(call.query.get(name, ""), f"a size for {name!r}") for name in ("first", "second")
-        )
-        return checkpoints.prove_consistency(first, second)
+        return checkpoints.prove_consistency(call.params.first, call.params.second)
 
     def add_cosignature(call: Call) -> CheckpointView:
         given: Cosignature = call.body
@@ -74,7 +87,15 @@ def routes(audit: AuditLog, checkpoints: Checkpoints, keys: Keys) -> list[Route]
         return keys.rotate(call.caller, call.path["name"])
 
     return [
-        Route("GET", "/api/v1/audit", list_entries, "audit:read", summary="List audit entries, newest first"),
+        Route(
+            "GET",
+            "/api/v1/audit",
+            list_entries,
+            "audit:read",
+            summary="List audit entries, newest first",
+            result=Items[AuditEntry],
+            query=EntryQuery,
+        ),
         Route("GET", "/api/v1/audit/verify", verify, "audit:read", summary="Verify the whole audit log"),
         Route(
             "GET",
@@ -97,6 +118,7 @@ def routes(audit: AuditLog, checkpoints: Checkpoints, keys: Keys) -> list[Route]
             prove_consistency,
             "audit:read",
             summary="Prove that one state of the log continues another",
+            query=ConsistencyQuery,
         ),
         Route(
             "GET", "/api/v1/audit/export", export, "audit:read", summary="The log as a file to verify offline"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import msgspec
 
@@ -11,8 +11,7 @@ from holdfast.collaboration.channels import Channels
 from holdfast.collaboration.events import EVENT_TYPES, Match
 from holdfast.collaboration.records import Activity, Comment, Notification, Revision, Subscription, Thread
 from holdfast.collaboration.service import Collaboration
-from holdfast.kernel.errors import InvalidInput
-from holdfast.kernel.paging import Items, parse_limit
+from holdfast.kernel.paging import Items, PageQuery
 from holdfast.web import Call, Route
 
 __all__ = ["routes"]
@@ -61,6 +60,30 @@ class NewChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     match: Match = Match()
 
 
+class ThreadQuery(PageQuery, frozen=True, kw_only=True):
+    """The threads on an object (`kind:name`)."""
+
+    object: str
+
+
+class ActivityQuery(PageQuery, frozen=True):
+    """What happened to an object (`kind:name`); without one, in the workspace."""
+
+    object: str = ""
+
+
+class InboxQuery(PageQuery, frozen=True):
+    """All notifications, or the unread ones."""
+
+    state: Literal["", "unread"] = ""
+
+
+class DeliveryQuery(PageQuery, frozen=True):
+    """The deliveries in a state; without one, all."""
+
+    state: Literal["", "pending", "delivered", "dead"] = ""
+
+
 def routes(collaboration: Collaboration, channels: Channels) -> list[Route]:
     """The routes of comments, activity, subscriptions, the inbox, channels and webhooks."""
     return [
@@ -77,9 +100,7 @@ def _comments(collaboration: Collaboration) -> list[Route]:
         return collaboration.create_comment(call.caller, body.object, body.body, body.parent_id)
 
     def listing(call: Call) -> Items[Thread]:
-        if not call.query.get("object"):
-            raise InvalidInput("The object is missing.", hint="Add ?object=KIND:NAME, as model:flights/3.")
-        return collaboration.list_threads(call.caller, call.query["object"], **_page(call))
+        return collaboration.list_threads(call.caller, call.params.object, **_page(call.params))
 
     def get(call: Call) -> Comment:
         return collaboration.get_comment(call.caller, call.path["comment_id"])
@@ -97,7 +118,8 @@ def _comments(collaboration: Collaboration) -> list[Route]:
     one = base + "/{comment_id}"
     return [
         Route("POST", base, create, _WRITE, NewComment, "Comment on an object", result=Comment),
-        Route("GET", base, listing, _READ, summary="The threads on an object", result=Items[Thread]),
+        Route("GET", base, listing, _READ, summary="The threads on an object", result=Items[Thread],
+              query=ThreadQuery),
         Route("GET", one, get, _READ, summary="Read a comment", result=Comment),
         Route("GET", one + "/history", history, _READ, summary="What a comment said over time", result=Items[Revision]),
         Route("PUT", one, edit, _WRITE, EditedComment, "Edit a comment", result=Comment),
@@ -107,10 +129,10 @@ def _comments(collaboration: Collaboration) -> list[Route]:
 
 def _activity(collaboration: Collaboration) -> list[Route]:
     def activity(call: Call) -> Items[Activity]:
-        return collaboration.list_activity(call.caller, call.query.get("object") or None, **_page(call))
+        return collaboration.list_activity(call.caller, call.params.object or None, **_page(call.params))
 
     def watched(call: Call) -> Items[Subscription]:
-        return collaboration.list_subscriptions(call.caller, **_page(call))
+        return collaboration.list_subscriptions(call.caller, **_page(call.params))
 
     def watch(call: Call) -> Subscription:
         return collaboration.watch(call.caller, call.path["object"])
@@ -124,8 +146,10 @@ def _activity(collaboration: Collaboration) -> list[Route]:
         Route(
             "GET", "/api/v1/activity", activity, _READ,
             summary="What happened to an object or in the workspace", result=Items[Activity],
+            query=ActivityQuery,
         ),
-        Route("GET", base, watched, _INBOX, summary="What one watches", result=Items[Subscription]),
+        Route("GET", base, watched, _INBOX, summary="What one watches", result=Items[Subscription],
+              query=PageQuery),
         Route("PUT", one, watch, _INBOX, summary="Watch an object", result=Subscription),
         Route("DELETE", one, unwatch, _INBOX, summary="Watch an object no more"),
     ]  # fmt: skip
@@ -133,10 +157,8 @@ def _activity(collaboration: Collaboration) -> list[Route]:
 
 def _inbox(collaboration: Collaboration) -> list[Route]:
     def listing(call: Call) -> Items[Notification]:
-        state = call.query.get("state", "")
-        if state not in ("", "unread"):
-            raise InvalidInput(f"The state {state[:40]!r} is not 'unread'.", hint="Leave it out for all.")
-        return collaboration.list_notifications(call.caller, unread=bool(state), **_page(call))
+        asked: InboxQuery = call.params
+        return collaboration.list_notifications(call.caller, unread=bool(asked.state), **_page(asked))
 
     def count(call: Call) -> Unread:
         return Unread(collaboration.count_unread(call.caller))
@@ -147,7 +169,15 @@ def _inbox(collaboration: Collaboration) -> list[Route]:
 
     base = "/api/v1/inbox"
     return [
-        Route("GET", base, listing, _INBOX, summary="One's notifications", result=Items[Notification]),
+        Route(
+            "GET",
+            base,
+            listing,
+            _INBOX,
+            summary="One's notifications",
+            result=Items[Notification],
+            query=InboxQuery,
+        ),
         Route("GET", base + "/count", count, _INBOX, summary="How many are unread", result=Unread),
         Route("POST", base + "/read", mark, _INBOX, MarkRead, "Mark notifications as read", result=Marked),
     ]
@@ -176,8 +206,10 @@ def _channels(channels: Channels) -> list[Route]:
         return channels.resume_channel(call.caller, call.path["name"])
 
     def deliveries(call: Call) -> Items[DeliveryReport]:
-        state = call.query.get("state") or None
-        return channels.list_deliveries(call.caller, call.path["name"], state=state, **_page(call))
+        asked: DeliveryQuery = call.params
+        return channels.list_deliveries(
+            call.caller, call.path["name"], state=asked.state or None, **_page(asked)
+        )
 
     def redeliver(call: Call) -> DeliveryReport:
         return channels.redeliver(call.caller, call.path["name"], call.path["delivery_id"])
@@ -197,7 +229,8 @@ def _channels(channels: Channels) -> list[Route]:
         Route("DELETE", one, remove, admin, summary="Remove a channel"),
         Route("POST", one + "/test", test, admin, summary="Send a test message", result=DeliveryReport),
         Route("POST", one + "/resume", resume, admin, summary="Resume a paused channel", result=Channel),
-        Route("GET", sent, deliveries, admin, summary="What went through it", result=Items[DeliveryReport]),
+        Route("GET", sent, deliveries, admin, summary="What went through it", result=Items[DeliveryReport],
+              query=DeliveryQuery),
         Route(
             "POST", sent + "/{delivery_id}/retry", redeliver, admin,
             summary="Send a dead letter again", result=DeliveryReport,
@@ -210,5 +243,5 @@ class _Asked(TypedDict):
     page_token: str
 
 
-def _page(call: Call) -> _Asked:
-    return {"limit": parse_limit(call.query.get("limit")), "page_token": call.query.get("page_token", "")}
+def _page(asked: PageQuery) -> _Asked:
+    return {"limit": asked.limit, "page_token": asked.page_token}

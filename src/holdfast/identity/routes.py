@@ -59,6 +59,12 @@ class ChangePassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     new: str
 
 
+class TokenQuery(msgspec.Struct, frozen=True):
+    """Whose tokens: a name, or * for everybody's; without one, one's own."""
+
+    of: str = ""
+
+
 class GiveRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of PUT /roles/{name} and /groups/{group}."""
 
@@ -163,7 +169,7 @@ def _tokens(tokens: Tokens) -> list[Route]:
         return tokens.create(call.caller, call.body)
 
     def listing(call: Call) -> Items[TokenRecord]:
-        return Items(tokens.list_tokens(call.caller, call.query.get("of")))
+        return Items(tokens.list_tokens(call.caller, call.params.of or None))
 
     def revoke(call: Call) -> None:
         tokens.revoke(call.caller, call.path["token_id"])
@@ -172,7 +178,7 @@ def _tokens(tokens: Tokens) -> list[Route]:
     return [
         Route("POST", base, create, SIGNED_IN, NewToken, "Make an API token; its secret is told once", result=MadeToken),
         Route("GET", base, listing, SIGNED_IN, summary="List one's own tokens, or for administrators others'",
-              result=Items[TokenRecord]),
+              result=Items[TokenRecord], query=TokenQuery),
         Route("DELETE", base + "/{token_id}", revoke, SIGNED_IN, summary="Revoke an API token"),
     ]  # fmt: skip
 
@@ -257,7 +263,7 @@ def _sign_on(sign_on: SignOn) -> list[Route]:
 
 
 def _visit(call: Call) -> Visit:
-    return Visit("GET", "", call.headers, call.query, call.address, call.is_secure)
+    return Visit("GET", "", call.headers, {}, call.address, call.is_secure)
 
 
 def _found(people: People, call: Call) -> PersonRecord:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
 from holdfast.kernel.errors import InvalidInput
 
-__all__ = ["Items", "decode_number", "decode_token", "encode_token", "parse_limit"]
+__all__ = ["Items", "Limit", "PageQuery", "decode_number", "decode_token", "encode_token"]
 
 T = TypeVar("T")
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+"""How many items a page may have."""
 
 
 class Items(msgspec.Struct, Generic[T], frozen=True):
@@ -21,6 +23,14 @@ class Items(msgspec.Struct, Generic[T], frozen=True):
 
     items: list[T]
     next_page_token: str | None = None
+
+
+class PageQuery(msgspec.Struct, frozen=True):
+    """What the address of a list may ask for."""
+
+    limit: Limit = 100
+    page_token: str = ""
+    """`next_page_token` of the page before."""
 
 
 def encode_token(key: Any) -> str:
@@ -49,12 +59,3 @@ def _not_ours(token: str) -> InvalidInput:
         f"The page token {token[:80]!r} is not valid.",
         hint="Use next_page_token of the answer before, unchanged.",
     )
-
-
-def parse_limit(text: str | None, default: int = 100, most: int = 1000) -> int:
-    """A page size from a query parameter, within 1 to `most`."""
-    if text is None or text == "":
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
-        raise InvalidInput(f"The limit {text[:40]!r} is not a whole number from 1 to {most}.")
-    return int(text)

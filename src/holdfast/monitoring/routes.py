@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+import msgspec
+
 from holdfast.kernel.errors import InvalidInput
-from holdfast.kernel.paging import Items, parse_limit
+from holdfast.kernel.paging import Items, PageQuery
 from holdfast.kernel.times import parse_time
 from holdfast.monitoring.records import Alert, FeatureShape, MonitorReport, Summary
 from holdfast.monitoring.service import MOST_WINDOWS, Monitor
@@ -12,28 +16,52 @@ from holdfast.web import Call, Route
 __all__ = ["routes"]
 
 
+class WindowsQuery(msgspec.Struct, frozen=True):
+    """The newest windows of a size; without one, of the endpoint's."""
+
+    window: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = MOST_WINDOWS
+
+
+class FeatureQuery(msgspec.Struct, frozen=True):
+    """The window that holds a time (ISO 8601, or milliseconds since the epoch)."""
+
+    at: str
+    window: str = ""
+
+
+class AlertQuery(PageQuery, frozen=True):
+    """The alerts of an endpoint, or in a state; without them, all."""
+
+    endpoint: str = ""
+    state: Literal["", "open", "ended"] = ""
+
+
 def routes(monitor: Monitor) -> list[Route]:
     """The routes of this room."""
 
     def show(call: Call) -> MonitorReport:
-        limit = parse_limit(call.query.get("limit"), default=MOST_WINDOWS, most=10_000)
-        return monitor.show(call.caller, call.path["name"], call.query.get("window") or None, limit)
+        asked: WindowsQuery = call.params
+        return monitor.show(call.caller, call.path["name"], asked.window or None, asked.limit)
 
     def summary(call: Call) -> Summary:
         return monitor.summary(call.caller, call.path["name"])
 
     def feature(call: Call) -> FeatureShape:
-        at = parse_time(call.query.get("at"), "at")
-        window = call.query.get("window") or None
-        return monitor.show_feature(call.caller, call.path["name"], call.path["feature"], at, window)
+        asked: FeatureQuery = call.params
+        name, column = call.path["name"], call.path["feature"]
+        return monitor.show_feature(
+            call.caller, name, column, parse_time(asked.at, "at"), asked.window or None
+        )
 
     def list_alerts(call: Call) -> Items[Alert]:
+        asked: AlertQuery = call.params
         return monitor.list_alerts(
             call.caller,
-            call.query.get("endpoint") or None,
-            call.query.get("state") or None,
-            limit=parse_limit(call.query.get("limit")),
-            page_token=call.query.get("page_token", ""),
+            asked.endpoint or None,
+            asked.state or None,
+            limit=asked.limit,
+            page_token=asked.page_token,
         )
 
     def get_alert(call: Call) -> Alert:
@@ -47,7 +75,13 @@ def routes(monitor: Monitor) -> list[Route]:
     base, read = "/api/v1/endpoints/{name}/monitor", "monitoring:read"
     return [
         Route(
-            "GET", base, show, read, summary="An endpoint's windows, drift and alerts", result=MonitorReport
+            "GET",
+            base,
+            show,
+            read,
+            summary="An endpoint's windows, drift and alerts",
+            result=MonitorReport,
+            query=WindowsQuery,
         ),
         Route("GET", base + "/summary", summary, read, summary="An endpoint in one line", result=Summary),
         Route(
@@ -57,7 +91,16 @@ def routes(monitor: Monitor) -> list[Route]:
             read,
             summary="One column's distribution in a window and in the reference",
             result=FeatureShape,
+            query=FeatureQuery,
         ),
-        Route("GET", "/api/v1/alerts", list_alerts, read, summary="List alerts", result=Items[Alert]),
+        Route(
+            "GET",
+            "/api/v1/alerts",
+            list_alerts,
+            read,
+            summary="List alerts",
+            result=Items[Alert],
+            query=AlertQuery,
+        ),
         Route("GET", "/api/v1/alerts/{alert_id}", get_alert, read, summary="Read an alert", result=Alert),
     ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from holdfast.identity.records import SERVING_PLANE
 from holdfast.kernel.errors import InvalidInput
-from holdfast.kernel.paging import Items, parse_limit
+from holdfast.kernel.paging import Items, PageQuery
 from holdfast.predictions.lookup import look_up
 from holdfast.predictions.records import (
     Endpoint,
@@ -25,12 +27,19 @@ __all__ = ["routes"]
 _SEGMENT_LIMIT = 64 << 20
 
 
+class LookUpQuery(msgspec.Struct, frozen=True):
+    """Which predictions: one by its id, or those of a key; one of the two."""
+
+    prediction_id: str = ""
+    key: str = ""
+
+
 def routes(predictions: Predictions) -> list[Route]:
     """The routes of this room; deploying and deleting endpoints are `serving`'s."""
 
     def list_endpoints(call: Call) -> Items[Endpoint]:
-        limit, token = parse_limit(call.query.get("limit")), call.query.get("page_token", "")
-        return predictions.list_endpoints(call.caller, limit=limit, page_token=token)
+        asked: PageQuery = call.params
+        return predictions.list_endpoints(call.caller, limit=asked.limit, page_token=asked.page_token)
 
     def get_endpoint(call: Call) -> Endpoint:
         return predictions.get_endpoint(call.caller, call.path["name"])
@@ -45,7 +54,7 @@ def routes(predictions: Predictions) -> list[Route]:
         return predictions.log_status(call.caller, call.path["name"])
 
     def find(call: Call) -> Items[dict[str, Any]]:
-        wanted = call.query.get("prediction_id"), call.query.get("key")
+        wanted = call.params.prediction_id or None, call.params.key or None
         return Items(look_up(predictions, call.caller, call.path["name"], *wanted))
 
     def put_segment(call: Call) -> Segment:
@@ -57,7 +66,15 @@ def routes(predictions: Predictions) -> list[Route]:
 
     base = "/api/v1/endpoints"
     return [
-        Route("GET", base, list_endpoints, "serving:read", summary="List endpoints", result=Items[Endpoint]),
+        Route(
+            "GET",
+            base,
+            list_endpoints,
+            "serving:read",
+            summary="List endpoints",
+            result=Items[Endpoint],
+            query=PageQuery,
+        ),
         Route(
             "GET", base + "/{name}", get_endpoint, "serving:read", summary="Read an endpoint", result=Endpoint
         ),
@@ -96,6 +113,7 @@ def routes(predictions: Predictions) -> list[Route]:
             "predictions:read",
             summary="Look predictions up by prediction_id or key",
             result=Items[dict[str, Any]],
+            query=LookUpQuery,
         ),
         Route(
             "PUT",

@@ -37,6 +37,13 @@ class SetAlias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
+class HistoryQuery(msgspec.Struct, frozen=True):
+    """The moves of one alias, without one of all; or what they named at a time (ISO 8601, or ms since the epoch)."""
+
+    alias: str = ""
+    at: str = ""
+
+
 def routes(registry: Registry, objects: Objects) -> list[Route]:
     """The routes of models, versions and aliases."""
     return [*_models(registry), *_versions(registry, objects), *_aliases(registry)]
@@ -99,13 +106,9 @@ def _aliases(registry: Registry) -> list[Route]:
         return {}
 
     def history(call: Call) -> Items[AliasChange]:
-        at = call.query.get("at")
-        return registry.alias_history(
-            call.caller,
-            call.path["name"],
-            alias=call.query.get("alias"),
-            at=None if at is None else parse_time(at, "at"),
-        )
+        asked: HistoryQuery = call.params
+        at = parse_time(asked.at, "at") if asked.at else None
+        return registry.alias_history(call.caller, call.path["name"], alias=asked.alias or None, at=at)
 
     base = "/api/v1/models/{name}"
     one = base + "/aliases/{alias}"
@@ -115,5 +118,6 @@ def _aliases(registry: Registry) -> list[Route]:
         Route(
             "GET", base + "/history", history, "registry:read",
             summary="The moves of a model's aliases, or what they named at a time", result=Items[AliasChange],
+            query=HistoryQuery,
         ),
     ]  # fmt: skip

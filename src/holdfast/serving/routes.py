@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
+
+import msgspec
 
 from holdfast.identity.admission import Identity
 from holdfast.identity.records import SERVING_PLANE
-from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.paging import Items
 from holdfast.predictions.records import Endpoint
 from holdfast.serving.records import (
@@ -29,6 +30,13 @@ __all__ = ["routes"]
 _BLOCK = 1 << 20
 
 
+class StateQuery(msgspec.Struct, frozen=True):
+    """The generation that is known already, and how long to wait for another."""
+
+    after: Annotated[int, msgspec.Meta(ge=0, lt=10**15)] = 0
+    wait_s: Annotated[int, msgspec.Meta(ge=0, lt=10**15)] = 0
+
+
 def routes(serving: Serving, identity: Identity) -> list[Route]:
     """The routes of this room; reading endpoints is `predictions`'."""
 
@@ -42,10 +50,7 @@ def routes(serving: Serving, identity: Identity) -> list[Route]:
         return Items(serving.list_deployments(call.caller, call.path["name"]))
 
     def desired_state(call: Call) -> SignedState:
-        after = _number(call.query.get("after", "0"), "after")
-        return serving.desired_state(
-            call.caller, after, float(_number(call.query.get("wait_s", "0"), "wait_s"))
-        )
+        return serving.desired_state(call.caller, call.params.after, float(call.params.wait_s))
 
     def file(call: Call) -> Stream:
         file = serving.open_file(call.caller, call.path["sha256"])
@@ -91,6 +96,7 @@ def routes(serving: Serving, identity: Identity) -> list[Route]:
             SERVING_PLANE,
             summary="The signed desired state; waits for a newer one",
             result=SignedState,
+            query=StateQuery,
         ),
         Route(
             "GET",
@@ -111,12 +117,6 @@ def routes(serving: Serving, identity: Identity) -> list[Route]:
             result=Replica,
         ),
     ]
-
-
-def _number(text: str, name: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise InvalidInput(f"{name} {text[:40]!r} is not a whole number.")
-    return int(text)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

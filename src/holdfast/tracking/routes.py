@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from holdfast.chunks import BUNDLE_LIMIT, TreeFile
-from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.hashing import sha256_hex
-from holdfast.kernel.paging import Items, parse_limit
+from holdfast.kernel.paging import Items, PageQuery
 from holdfast.storage import Objects
 from holdfast.tracking.models import FILE_LIMIT, LoggedModels
 from holdfast.tracking.records import (
@@ -29,7 +27,7 @@ from holdfast.web.files import send_file
 
 __all__ = ["routes"]
 
-_STEP = re.compile(r"-?[0-9]{1,18}")
+Step = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class CreateExperiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +58,26 @@ class CreateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     run_id: str | None = None
+
+
+class RunQuery(PageQuery, frozen=True):
+    """The runs of an experiment; without one, all."""
+
+    experiment: str = ""
+
+
+class PointsQuery(msgspec.Struct, frozen=True):
+    """How many points of a metric, from which step to which."""
+
+    points: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
+    from_step: Step = -(2**63)
+    to_step: Step = 2**63 - 1
+
+
+class DownloadQuery(msgspec.Struct, frozen=True):
+    """Whether the client may be sent to the object store itself."""
+
+    presigned: bool = False
 
 
 def routes(tracking: Tracking, models: LoggedModels, objects: Objects) -> list[Route]:
@@ -113,11 +131,12 @@ def _runs(tracking: Tracking) -> list[Route]:
         )
 
     def listing(call: Call) -> Items[Run]:
+        asked: RunQuery = call.params
         return tracking.list_runs(
             call.caller,
-            experiment=call.query.get("experiment"),
-            limit=parse_limit(call.query.get("limit")),
-            page_token=call.query.get("page_token", ""),
+            experiment=asked.experiment or None,
+            limit=asked.limit,
+            page_token=asked.page_token,
         )
 
     def get(call: Call) -> Run:
@@ -138,32 +157,31 @@ def _runs(tracking: Tracking) -> list[Route]:
         return {}
 
     def history(call: Call) -> MetricHistory:
-        points = parse_limit(call.query.get("points"), default=1000, most=100_000)
-        steps = {name: _step(call.query[name]) for name in ("from_step", "to_step") if call.query.get(name)}
+        asked: PointsQuery = call.params
         return tracking.get_history(
-            call.caller, call.path["run_id"], call.path["key"], points=max(2, points), **steps
+            call.caller,
+            call.path["run_id"],
+            call.path["key"],
+            points=max(2, asked.points),
+            from_step=asked.from_step,
+            to_step=asked.to_step,
         )
 
     base = "/api/v1/runs"
     one = base + "/{run_id}"
     return [
         Route("POST", base, create, "tracking:write", CreateRun, "Start a run", result=Run),
-        Route("GET", base, listing, "tracking:read", summary="List runs, newest first", result=Items[Run]),
+        Route("GET", base, listing, "tracking:read", summary="List runs, newest first", result=Items[Run],
+              query=RunQuery),
         Route("GET", one, get, "tracking:read", summary="Read a run", result=Run),
         Route("POST", one + "/batch", batch, "tracking:write", Batch, "Log metrics, params and tags"),
         Route("POST", one + "/finish", finish, "tracking:write", FinishRun, "End a run", result=Run),
         Route("PUT", one + "/recipe", recipe, "tracking:write", Recipe, "Set a running run's recipe"),
         Route(
             "GET", one + "/metrics/{key:path}", history, "tracking:read", summary="A metric's points",
-            result=MetricHistory,
+            result=MetricHistory, query=PointsQuery,
         ),
     ]  # fmt: skip
-
-
-def _step(text: str) -> int:
-    if not _STEP.fullmatch(text):
-        raise InvalidInput(f"The step {text[:40]!r} is not a whole number of at most 18 digits.")
-    return int(text)
 
 
 def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
@@ -178,7 +196,7 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
 
     def get(call: Call) -> Any:
         file = tracking.find_artifact(call.caller, call.path["run_id"], call.path["path"])
-        return send_file(objects, file, presigned=call.query.get("presigned") == "true")
+        return send_file(objects, file, presigned=call.params.presigned)
 
     def delete(call: Call) -> dict[str, Any]:
         tracking.delete_artifact(call.caller, call.path["run_id"], call.path["path"])
@@ -204,7 +222,7 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
             at_once=4,
             result=UploadedBundle,
         ),
-        Route("GET", one, get, "tracking:read", summary="Download an artifact"),
+        Route("GET", one, get, "tracking:read", summary="Download an artifact", query=DownloadQuery),
         Route("DELETE", one, delete, "tracking:write", summary="Delete an artifact of a run"),
     ]
 

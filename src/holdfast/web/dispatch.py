@@ -68,10 +68,12 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
 
         def work() -> Response:
             """In a thread, so that a large body, answer or page holds up nobody else."""
+            query = dict(request.query_params)
             call = Call(
                 caller=caller,
                 path=request.path_params,
-                query=dict(request.query_params),
+                query=query,
+                params=None if route.query is None else _read_query(route.query, query),
                 headers=request.headers,
                 body=body_of(request, raw, blocks),
                 raw=raw,
@@ -169,6 +171,20 @@ def _decode(decoder: msgspec.json.Decoder[Any], request: Request, data: bytes) -
         raise InvalidInput(f"The body does not fit: {error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"The body is not valid JSON: {error}.") from None
+
+
+def _read_query(kind: Any, query: dict[str, str]) -> Any:
+    """The record of what the address asks for; what is empty is as if it were not there."""
+    given = {name: value for name, value in query.items() if value}
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        name = place.rstrip("`")
+        shown = f"{name}={given.get(name, '')[:40]!r} does not fit" if name else "does not fit"
+        raise InvalidInput(
+            f"The query {shown}: {problem}.", hint="See /api/v1/openapi.json for what can be asked."
+        ) from None
 
 
 def _read_form(request: Request, data: bytes) -> dict[str, str]:

@@ -56,11 +56,23 @@ _ERROR: dict[str, Any] = {
 }
 
 
+def _asked(query: Any) -> list[dict[str, Any]]:
+    """The parameters of a route's query type, with types, defaults and bounds."""
+    (_,), components = msgspec.json.schema_components([query])
+    whole = components[query.__name__]
+    required = whole.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": one}
+        for name, one in whole["properties"].items()
+    ]
+
+
 def _operation(route: Route, by_type: dict[str, dict[str, Any]]) -> dict[str, Any]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(route.path)
     ]
+    parameters += _asked(route.query) if route.query is not None else []
     answer: dict[str, Any] = {"description": "Done."}
     if route.result is not None:
         answer["content"] = {"application/json": {"schema": by_type[repr(route.result)]}}

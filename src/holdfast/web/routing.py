@@ -45,6 +45,8 @@ class Call(msgspec.Struct, frozen=True):
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    params: Any = None
+    """A record of the route's `query` type."""
     body: Any = None
     """A record of the route's `body` type, its bytes, or an iterator of blocks when that is Upload."""
     raw: bytes = b""
@@ -120,5 +122,7 @@ class Route(msgspec.Struct, frozen=True):
     max_body: int = JSON_LIMIT
     result: Any = None
     """The type of the answer, for the API's description."""
+    query: Any = None
+    """None, or the msgspec type of what the address asks for: the handler finds the record in `call.params`."""
     at_once: int = 16
     """How many uploads to this route are taken at a time; the others wait."""
