@@ -18,7 +18,8 @@ from holdfast.storage.objects.backend import Entry, Part
 
 __all__ = ["LocalBackend"]
 
-_BUFFER, _BUFFERS, _KEPT, _ALIGNED = 4 << 20, 3, 6, 4096
+# So many for one writer that a disk which hesitates does not hold up what is received.
+_BUFFER, _BUFFERS, _KEPT, _ALIGNED = 4 << 20, 5, 6, 4096
 _FOLDERS = ("loose", "packs")
 
 
