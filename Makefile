@@ -2,6 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+CLIENTS := mlflow-2 mlflow-36 mlflow-317 mlflow-boosters
 
 .PHONY: help setup check test test-full demo bench docs constraints
 .DEFAULT_GOAL := help
@@ -31,12 +32,12 @@ check: setup
 
 test: setup
 	@sh tools/system_packages.sh
+	@sh tools/judges.sh mlflow-317
 	$(BIN)/python -m pytest -m 'not slow'
 
 test-full: setup
 	@sh tools/system_packages.sh full
-	@sh tools/judges.sh judges
-	@sh tools/judges.sh scanner
+	@for group in judges scanner $(CLIENTS); do sh tools/judges.sh $$group; done
 	HOLDFAST_FULL=1 $(BIN)/python -m pytest
 
 demo: setup
@@ -51,5 +52,5 @@ docs: setup
 constraints: setup
 	$(BIN)/uv pip compile -q pyproject.toml --extra server --extra demo --extra otel --group dev \
 	  --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --upgrade -o constraints.txt
-	for group in judges scanner; do $(BIN)/uv pip compile -q --group $$group --python-version 3.11 --universal \
+	for group in judges scanner $(CLIENTS); do $(BIN)/uv pip compile -q --group $$group --python-version 3.11 --universal \
 	  --generate-hashes --no-header --no-emit-index-url --upgrade -o constraints-$$group.txt; done

@@ -38,6 +38,7 @@ _ADVICE = {
     "forbidden": "Ask for the permission that the message names, or use the address that it names.",
     "policy_refused": "Meet the unmet rules that the error lists, then try again.",
     "not_found": "Check the name; the command line suggests the nearest one.",
+    "already_exists": "Choose another name, or use what has it.",
     "conflict": "Look at the thing's present state: it has to be in another one, or the name is taken.",
     "integrity_error": "Do not retry. Stored bytes differ from their digest: restore them from a backup.",
     "too_many_requests": "Wait as long as the header `Retry-After` says; send more in one request.",

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make .venv-$1 from constraints-$1.txt: third parties' programs that judge ours, apart from our own environment
-# because they pin other versions. $1: judges or scanner.
+# because they pin other versions. $1: judges, scanner, or a client of MLflow (mlflow-2, mlflow-36, mlflow-317).
 set -eu
 group=$1
 venv=.venv-$group

@@ -35,7 +35,9 @@ OPEN_TO_ALL = {
     "/login/sso/callback",
     "/sign-in",
     "/api/v1/login",
+    "/api/3.0/mlflow/server-info",
 }
+NOT_OFFERED = ("/api/2.0/mlflow-artifacts/mpu/", "/api/2.0/mlflow-artifacts/presigned/")
 HELD = {
     **{role: held | {SIGNED_IN, ACCOUNT} for role, held in ROLE_PERMISSIONS.items()},
     "none": frozenset({SIGNED_IN, ACCOUNT}),
@@ -79,7 +81,8 @@ def test_every_route_lets_a_role_in_or_refuses_it_as_it_declares(
         answer = ask(http, route, headers[role])
         what = (role, route.method, route.path, route.permission, answer.status_code, answer.text[:200])
         if route.permission in HELD[role] | {PUBLIC}:
-            assert answer.status_code < 500, what
+            most = 502 if route.path.startswith(NOT_OFFERED) else 500
+            assert answer.status_code < most, what
             assert "lacks the permission" not in answer.text, what
             assert route.path in OPEN_TO_ALL or answer.status_code != 401, what
         else:
@@ -97,7 +100,7 @@ def test_another_workspace_looks_like_none(
         there = ask(http, route, headers[role], "other")
         nowhere = ask(http, route, headers[role], "never-made")
         assert (there.status_code, nowhere.status_code) == (404, 404), (route.method, route.path)
-        if route.path.startswith("/api/"):
+        if route.path.startswith("/api/v1/"):
             told = [msgspec.json.decode(one.content)["error"] for one in (there, nowhere)]
             assert told[0]["message"].replace("other", "never-made") == told[1]["message"]
             assert told[0].get("hint") == told[1].get("hint")
@@ -131,7 +134,12 @@ def test_few_routes_are_public(table: list[Route]) -> None:
 
 
 def test_reading_permissions_stand_on_reading_methods_alone(table: list[Route]) -> None:
-    writing = [route for route in table if route.method not in ("GET", "HEAD")]
+    searching = re.compile(r"/api/2\.0/mlflow/.+/(search|search-datasets|get-latest-versions)")
+    writing = [
+        route
+        for route in table
+        if route.method not in ("GET", "HEAD") and not searching.fullmatch(route.path)
+    ]
     assert [(route.method, route.path) for route in writing if route.permission.endswith(":read")] == []
 
 

@@ -12,6 +12,7 @@ from holdfast.audit.service import AuditLog
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Objects, Storage
+from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.models import LoggedModels
 from holdfast.tracking.records import Batch, MetricPoint, Run
 from holdfast.tracking.service import Tracking
@@ -20,6 +21,11 @@ from holdfast.tracking.service import Tracking
 @pytest.fixture
 def tracking(storage: Storage, objects: Objects) -> Tracking:
     return Tracking(storage, objects)
+
+
+@pytest.fixture
+def experiments(storage: Storage) -> Experiments:
+    return Experiments(storage)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from holdfast.kernel.clock import ManualClock
 from holdfast.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Storage
+from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.records import Batch, MetricPoint, MetricSummary, Recipe, Run
 from holdfast.tracking.service import Tracking
 
@@ -25,49 +26,53 @@ Actions = Callable[[], list[str]]
 # Experiments
 
 
-def test_an_experiment_is_found_by_name_and_by_id(tracking: Tracking, caller: Caller) -> None:
-    made = tracking.create_experiment(caller, "Flights 2013")
-    assert tracking.get_experiment(caller, "Flights 2013") == made
-    assert tracking.get_experiment(caller, str(made.experiment_id)) == made
+def test_an_experiment_is_found_by_name_and_by_id(experiments: Experiments, caller: Caller) -> None:
+    made = experiments.create_experiment(caller, "Flights 2013")
+    assert experiments.get_experiment(caller, "Flights 2013") == made
+    assert experiments.get_experiment(caller, str(made.experiment_id)) == made
 
 
-def test_an_experiment_of_digits_is_found_by_its_name(tracking: Tracking, caller: Caller) -> None:
-    made = tracking.create_experiment(caller, "2013")
-    assert tracking.get_experiment(caller, "2013") == made
+def test_an_experiment_of_digits_is_found_by_its_name(experiments: Experiments, caller: Caller) -> None:
+    made = experiments.create_experiment(caller, "2013")
+    assert experiments.get_experiment(caller, "2013") == made
 
 
-def test_a_name_is_taken_once_in_a_workspace(tracking: Tracking, make_caller: Callable[..., Caller]) -> None:
-    tracking.create_experiment(make_caller(), "Flights")
+def test_a_name_is_taken_once_in_a_workspace(
+    experiments: Experiments, make_caller: Callable[..., Caller]
+) -> None:
+    experiments.create_experiment(make_caller(), "Flights")
     with pytest.raises(Conflict, match="'Flights'"):
-        tracking.create_experiment(make_caller(), "Flights")
-    tracking.create_experiment(make_caller(workspace="other"), "Flights")
+        experiments.create_experiment(make_caller(), "Flights")
+    experiments.create_experiment(make_caller(workspace="other"), "Flights")
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "\x00", "x" * 501])
-def test_a_name_without_sense_is_refused(tracking: Tracking, caller: Caller, name: str) -> None:
+def test_a_name_without_sense_is_refused(
+    tracking: Tracking, experiments: Experiments, caller: Caller, name: str
+) -> None:
     with pytest.raises(InvalidInput, match="experiment"):
-        tracking.create_experiment(caller, name)
+        experiments.create_experiment(caller, name)
     with pytest.raises(InvalidInput):
         tracking.create_run(caller, experiment=name)
 
 
-def test_an_unknown_experiment_is_told_with_the_known_ones(tracking: Tracking, caller: Caller) -> None:
-    tracking.create_experiment(caller, "Flights")
+def test_an_unknown_experiment_is_told_with_the_known_ones(experiments: Experiments, caller: Caller) -> None:
+    experiments.create_experiment(caller, "Flights")
     for name in ("Fligths", "77", "9" * 30):
         with pytest.raises(NotFound) as caught:
-            tracking.get_experiment(caller, name)
+            experiments.get_experiment(caller, name)
         assert caught.value.details == {"known": ["Flights"]}
 
 
 def test_experiments_are_listed_newest_first_with_their_runs(
-    tracking: Tracking, make_caller: Callable[..., Caller], clock: ManualClock
+    tracking: Tracking, experiments: Experiments, make_caller: Callable[..., Caller], clock: ManualClock
 ) -> None:
     for name in ("a", "b", "a"):
         tracking.create_run(make_caller(), experiment=name)
         clock.advance(1_000)
-    tracking.create_experiment(make_caller(), "c")
+    experiments.create_experiment(make_caller(), "c")
     last = clock.now_ms() - 1_000
-    listed = tracking.list_experiments(make_caller()).items
+    listed = experiments.list_experiments(make_caller()).items
     assert [(one.name, one.runs, one.last_run_at) for one in listed] == [
         ("c", 0, None), ("b", 1, last - 1_000), ("a", 2, last),
     ]  # fmt: skip
@@ -84,10 +89,10 @@ def test_a_new_run_is_running(tracking: Tracking, caller: Caller) -> None:
     assert (run.name, run.user, run.recipe) == ("first", "bob", recipe)
 
 
-def test_a_run_without_a_name_gets_one(tracking: Tracking, caller: Caller) -> None:
+def test_a_run_without_a_name_gets_one(tracking: Tracking, experiments: Experiments, caller: Caller) -> None:
     names = {tracking.create_run(caller).name for _ in range(5)}
     assert len(names) == 5 and all(name.count("-") == 2 for name in names)
-    assert tracking.get_experiment(caller, "Default").runs == 5
+    assert experiments.get_experiment(caller, "Default").runs == 5
 
 
 def test_a_strangers_run_is_not_found(
@@ -114,13 +119,13 @@ def test_runs_are_paged_newest_first_while_others_start(tracking: Tracking, call
 
 
 def test_a_viewer_reads_and_does_not_write(
-    tracking: Tracking, run: Run, make_caller: Callable[..., Caller]
+    tracking: Tracking, experiments: Experiments, run: Run, make_caller: Callable[..., Caller]
 ) -> None:
     viewer = make_caller("viewer")
     assert tracking.get_run(viewer, run.run_id) == run
     for write in (
         lambda: tracking.create_run(viewer),
-        lambda: tracking.create_experiment(viewer, "a"),
+        lambda: experiments.create_experiment(viewer, "a"),
         lambda: tracking.log_batch(viewer, run.run_id, Batch(tags={"a": "b"}), "0"),
         lambda: tracking.finish_run(viewer, run.run_id, "finished"),
         lambda: tracking.put_artifact(viewer, run.run_id, "a", iter([b"x"])),

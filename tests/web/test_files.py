@@ -18,6 +18,7 @@ def test_a_file_is_a_download_under_its_own_name(objects: Objects) -> None:
     assert b"".join(answer.blocks) == objects.get(blob.sha256)
     assert answer.headers == {
         "Content-Length": str(blob.size),
+        "Accept-Ranges": "bytes",
         "Content-Disposition": "attachment; filename*=UTF-8''sp%C3%A4te%20Fl%C3%BCge%3B%22.html",
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "ETag": f'"{blob.sha256}"',

@@ -31,6 +31,8 @@ from holdfast.identity.service import NOBODY, may
 from holdfast.identity.settings_pages import settings_pages as identity_settings
 from holdfast.kernel.errors import Unavailable
 from holdfast.kernel.principal import Caller
+from holdfast.mlflow_api import errors as mlflow_errors
+from holdfast.mlflow_api import routes as mlflow_routes
 from holdfast.monitoring import routes as monitoring_routes
 from holdfast.overview import pages as overview_pages
 from holdfast.overview import routes as overview_routes
@@ -71,6 +73,9 @@ class Composition(Services):
             inference_secret=ensure_secret_file(settings.inference_secret),
             is_open_allowed=is_loopback_host(settings.host),
             limits=RequestLimits(settings.request_limit),
+            check_login=lambda name, password, address: (
+                self.sessions.check_login(name, password, address, "").principal
+            ),
         )
         self.search = Search(
             self.audit, self.tracking, self.registry, self.predictions, self.monitor, self.people
@@ -90,8 +95,9 @@ def all_routes(composition: Composition) -> list[Route]:
         *audit_routes.routes(c.audit, c.checkpoints, c.signing),
         *identity_routes.routes(c.identity, c.people, c.tokens, c.sessions, c.roles, c.workspaces, c.sign_on),
         *collaboration_routes.routes(c.collaboration, c.channels),
-        *tracking_routes.routes(c.tracking, c.models, c.objects),
+        *tracking_routes.routes(c.experiments, c.tracking, c.models, c.objects),
         *registry_routes.routes(c.registry, c.objects),
+        *mlflow_routes.routes(c.experiments, c.tracking, c.models, c.folder, c.registry, c.objects),
         *predictions_routes.routes(c.predictions),
         *serving_routes.routes(c.serving, c.identity),
         *monitoring_routes.routes(c.monitor),
@@ -131,7 +137,15 @@ def build_app(
         c.settings.trusted_proxies,
         allows_addresses=not is_loopback_host(c.settings.host),
     )
-    return build_shell(all_routes(c), door, hosts=hosts, observe=c.metrics.observe, lifespan=lifespan)
+    return build_shell(
+        all_routes(c),
+        door,
+        hosts=hosts,
+        observe=c.metrics.observe,
+        lifespan=lifespan,
+        dialects=dict.fromkeys(mlflow_errors.PREFIXES, mlflow_errors.error_answer),
+        mirrors=mlflow_errors.MIRRORS,
+    )
 
 
 def _workspaces(c: Composition, request: Request) -> list[str]:
@@ -156,7 +170,9 @@ def _pages(c: Composition) -> list[Route]:
         *identity_settings(c.people, c.tokens, c.sessions, c.roles, c.workspaces),
         *server_settings(c, c.clock_watch),
         *collaboration_pages.pages(c.collaboration, c.channels),
-        *tracking_pages.pages(c.tracking, c.models, c.objects, c.registry.versions_of_run, panel_of),
+        *tracking_pages.pages(
+            c.experiments, c.tracking, c.models, c.objects, c.registry.versions_of_run, panel_of
+        ),
         *registry_pages.pages(c.registry, c.tracking, panel_of),
         *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit, panel_of, c.search),
     ]

@@ -14,6 +14,7 @@ from holdfast.monitoring.service import Monitor
 from holdfast.predictions.service import Predictions
 from holdfast.registry.records import ModelVersion
 from holdfast.registry.service import Registry, parse_version
+from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.models import LoggedModels
 from holdfast.tracking.service import Tracking
 
@@ -28,6 +29,7 @@ class RoomObjects:
     def __init__(
         self,
         audit: AuditLog,
+        experiments: Experiments,
         tracking: Tracking,
         models: LoggedModels,
         registry: Registry,
@@ -35,6 +37,7 @@ class RoomObjects:
         monitor: Monitor,
     ) -> None:
         self._audit = audit
+        self._experiments = experiments
         self._tracking = tracking
         self._models = models
         self._registry = registry
@@ -66,7 +69,7 @@ class RoomObjects:
         return _found(f"run:{run.run_id}", f"Run {run.name}", run.tags)
 
     def _experiment(self, caller: Caller, name: str) -> ResolvedObject:
-        found = self._tracking.get_experiment(caller, name)
+        found = self._experiments.get_experiment(caller, name)
         return _found(f"experiment:{found.experiment_id}", f"Experiment {found.name}")
 
     def _logged_model(self, caller: Caller, name: str) -> ResolvedObject:

@@ -38,6 +38,8 @@ from holdfast.settings import Settings
 from holdfast.storage import GcRoots, Objects, Storage, open_backend, trees
 from holdfast.storage.keys import open_keyring
 from holdfast.storage.migrate import require_current
+from holdfast.tracking.experiments import Experiments
+from holdfast.tracking.folder import SharedFolder
 from holdfast.tracking.models import LoggedModels
 from holdfast.tracking.service import Tracking
 from holdfast.web.egress import Egress
@@ -70,15 +72,24 @@ class Services:
         self.roles = Roles(watched)
         self.sign_on = SignOn(watched, self.clock, Oidc(self.egress), self.sessions, self.keys.secret_box)
         self.workspaces = Workspaces(watched, archived=restate)
+        self.experiments = Experiments(self.storage)
         self.tracking = Tracking(self.storage, self.objects)
+        self.folder = SharedFolder(self.storage, self.objects)
         self.models = LoggedModels(self.storage, self.objects)
         self.registry = Registry(self.storage, self.objects, self.models)
         self.predictions = Predictions(self.storage, self.objects)
         self.serving = Serving(self.storage, self.objects, self.registry, self.signing, self.closing)
+        self.registry.protect(self.serving.users_of)
         self.monitor = Monitor(self.storage, self.objects, self.predictions, self.clock)
         self.gc_roots: list[GcRoots] = [trees.TreeRoots(), PredictionRoots()]
         self.resolver = RoomObjects(
-            self.audit, self.tracking, self.models, self.registry, self.predictions, self.monitor
+            self.audit,
+            self.experiments,
+            self.tracking,
+            self.models,
+            self.registry,
+            self.predictions,
+            self.monitor,
         )
         self.collaboration = Collaboration(self.storage, self.audit, self.resolver, self._find_person)
         self.follower = Follower(self.storage, self.audit, Outbox(self.storage, self.resolver))

@@ -151,13 +151,14 @@ def _print_model(client: Client, found: RegisteredModel) -> None:
 
 
 def _print_version(client: Client, found: ModelVersion) -> None:
-    signature = found.description.get("signature", {})
+    described = found.description or {}
+    signature = described.get("signature", {})
     inputs = ", ".join(f"{item['name']} ({item['type']})" for item in signature.get("inputs", []))
     print_pairs([
         ("version", f"{found.name}/{found.version}"), ("status", found.status), ("runtime", found.runtime),
         ("message", found.message), ("aliases", ", ".join(found.aliases)), ("digest", found.digest),
-        ("deployable", found.deployable_digest), ("task", found.description.get("task")),
-        ("target", found.description.get("target")), ("inputs", inputs), ("run", found.run_id),
+        ("deployable", found.deployable_digest), ("task", described.get("task")),
+        ("target", described.get("target")), ("inputs", inputs), ("run", found.run_id),
         ("created", when(found.created_at)), ("by", found.created_by),
         ("page", f"{client.url}/models/{found.name}/{found.version}"),
     ])  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import threading
 import time
@@ -18,7 +19,7 @@ from holdfast.identity.records import (
     WhoAmI,
     Workspace,
 )
-from holdfast.identity.secrets import digest_of
+from holdfast.identity.secrets import TOKEN_PREFIX, digest_of
 from holdfast.identity.service import (
     ADMIN,
     INFERENCE,
@@ -84,7 +85,8 @@ class Identity:
     """Tells the principal and the workspace of a request. Thread-safe.
 
     `secrets`: built-in credentials by what they stand for. `is_open_allowed`: whether the server is reached from
-    this machine alone; then, until there is a user, no credential is the open principal.
+    this machine alone; then, until there is a user, no credential is the open principal. `check_login`: (name,
+    password, address) -> the user; raises Unauthenticated or TooManyRequests.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Identity:
         inference_secret: str,
         is_open_allowed: bool = True,
         limits: RequestLimits | None = None,
+        check_login: Callable[[str, str, str], Principal] | None = None,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -103,6 +106,7 @@ class Identity:
         self._inference = digest_of(inference_secret)
         self._is_open_allowed = is_open_allowed
         self._limits = limits or RequestLimits(0)
+        self._check_login = check_login
         self._known: Remembered[Access | str] = Remembered()
         self._workspaces: Remembered[dict[str, Workspace]] = Remembered()
         self._has_users: Remembered[bool] = Remembered()
@@ -166,7 +170,7 @@ class Identity:
         """
         given = visit.headers.get("authorization", "")
         if given:
-            return self._by_header(given, wait=wait)
+            return self._by_header(given, visit, wait=wait)
         secret = read_session_cookie(visit.headers, is_secure=visit.is_secure)
         if secret:
             found = self._recalled(f"session:{digest_of(secret)}", wait=wait)
@@ -174,16 +178,38 @@ class Identity:
                 return found
         return self._without(wait=wait)
 
-    def _by_header(self, given: str, *, wait: bool) -> Access | None:
+    def _by_header(self, given: str, visit: Visit, *, wait: bool) -> Access | None:
         scheme, _, secret = given.partition(" ")
-        found: Access | str | None = "The Authorization header does not hold a Bearer token."
+        found: Access | str | None = (
+            "The Authorization header holds neither a Bearer token nor a name and password."
+        )
         if scheme.lower() == "bearer" and secret.strip():
             found = self.access_by_digest(digest_of(secret.strip()), wait=wait)
+        elif scheme.lower() == "basic" and (pair := _name_and_password(secret.strip())) is not None:
+            found = self._by_password(*pair, visit, wait=wait)
         if isinstance(found, str):
             raise Unauthenticated(
                 found, hint="Give another with --token or HOLDFAST_TOKEN, or make one: holdfast token create."
             )
         return found
+
+    def _by_password(self, name: str, password: str, visit: Visit, *, wait: bool) -> Access | str | None:
+        """Clients that know only names and passwords may also give a token as the password."""
+        if password.startswith(TOKEN_PREFIX):
+            return self.access_by_digest(digest_of(password), wait=wait)
+        pair = digest_of("\0".join((name, password)))
+        return self._recalled(
+            f"password:{pair}", wait=wait, load=lambda: self._load_user(name, password, visit.address)
+        )
+
+    def _load_user(self, name: str, password: str, address: str) -> Access | str:
+        if self._check_login is None:
+            return "This server takes no passwords."
+        try:
+            user = self._check_login(name, password, address)
+        except Unauthenticated as error:
+            return error.message
+        return self._storage.read(lambda tx: _access_of_person(tx, user.id, "password", "", {}))
 
     def access_by_digest(self, digest: str, *, wait: bool) -> Access | str | None:
         """Who the token with this SHA-256 stands for; a text that says why it stands for nobody; None as in `admit`."""
@@ -195,15 +221,16 @@ class Identity:
             )
         return self._recalled(f"token:{digest}", wait=wait)
 
-    def _recalled(self, key: str, *, wait: bool) -> Access | str | None:
+    def _recalled(
+        self, key: str, *, wait: bool, load: Callable[[], Access | str] | None = None
+    ) -> Access | str | None:
         found = self._known.get(key)
         if found is None:
             if not wait:
                 return None
             kind, _, digest = key.partition(":")
-            found = self._known.load(
-                key, lambda: self._load_token(digest) if kind == "token" else self._load_session(digest)
-            )
+            by_digest = self._load_token if kind == "token" else self._load_session
+            found = self._known.load(key, load or (lambda: by_digest(digest)))
         if isinstance(found, Access) and found.ends_at is not None and found.ends_at <= self._clock.now_ms():
             return "The credential has expired."
         return found
@@ -318,6 +345,15 @@ def _access_of_person(
     roles = roles_by_workspace(people.grants_of(tx, person.id))
     access = Access(person.id, person.name, auth, roles, token_id, extra=(ACCOUNT,))
     return msgspec.structs.replace(access, **more)
+
+
+def _name_and_password(encoded: str) -> tuple[str, str] | None:
+    """What a Basic credential holds (RFC 7617); None when it is not one."""
+    try:
+        name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (name, password) if colon else None
 
 
 def _has_credential(visit: Visit) -> bool:

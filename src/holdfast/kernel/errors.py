@@ -8,6 +8,7 @@ HoldfastError
 │   └── PolicyRefused     403  a policy has unmet rules
 ├── NotFound              404  no such thing
 ├── Conflict              409  the thing is in another state than needed
+│   └── AlreadyExists     409  the name is taken
 ├── IntegrityError        500  stored bytes do not match their digest; never retried
 └── Unavailable           503  try again later
     └── TooManyRequests   429  the caller asks too often; try again later
@@ -21,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 __all__ = [
+    "AlreadyExists",
     "Conflict",
     "Forbidden",
     "HoldfastError",
@@ -114,6 +116,12 @@ class Conflict(HoldfastError):
     status = 409
 
 
+class AlreadyExists(Conflict):
+    """The name is taken by a thing of the same kind."""
+
+    code = "already_exists"
+
+
 class IntegrityError(HoldfastError):
     """Stored bytes do not match their digest. Never retried: the store needs attention."""
 
@@ -156,6 +164,7 @@ def error_classes() -> list[type[HoldfastError]]:
         PolicyRefused,
         NotFound,
         Conflict,
+        AlreadyExists,
         IntegrityError,
         Unavailable,
         TooManyRequests,

@@ -21,7 +21,7 @@ from holdfast.web.wording import number_text, plural
 
 __all__ = ["pages"]
 
-_KINDS = {"pending": "busy", "ready": "ok", "failed": "harm"}
+_KINDS = {"pending": "busy", "ready": "ok", "failed": "harm", "stored": "neutral"}
 _RUNTIMES = {
     "onnx": "ONNX Runtime",
     "process": "the original, in a sandboxed process",
@@ -189,12 +189,6 @@ def _version_view(call: Call, version: ModelVersion, registry: Registry, trackin
     if before is not None:
         earlier = _runs(call.caller, tracking, [before]).get(before.run_id or "")
         change = diff_fields(_comparable(before, earlier), _comparable(version, run))
-    signature = version.description.signature
-    ins = [SignatureRow(column.name, column.type, "", "input") for column in signature.inputs]
-    outs = [
-        SignatureRow(out.name, out.type, " × ".join("rows" if n < 0 else str(n) for n in out.shape), "output")
-        for out in signature.outputs
-    ]
     kind, sentence = _version_sentence(version)
     name = shlex.quote(version.name)
     return VersionView(
@@ -203,7 +197,7 @@ def _version_view(call: Call, version: ModelVersion, registry: Registry, trackin
         sentence=sentence,
         run_name=run.name if run else "",
         metrics=[(key, run.metrics[key].last) for key in sorted(run.metrics)[:8]] if run else [],
-        signature=ins + outs,
+        signature=_signature_rows(version),
         previous=before.version if before else None,
         change=change,
         files=registry.list_files(call.caller, version.name, version.version).items,
@@ -211,9 +205,23 @@ def _version_view(call: Call, version: ModelVersion, registry: Registry, trackin
     )
 
 
+def _signature_rows(version: ModelVersion) -> list[SignatureRow]:
+    if version.description is None:
+        return []
+    signature = version.description.signature
+    ins = [SignatureRow(column.name, column.type, "", "input") for column in signature.inputs]
+    outs = [
+        SignatureRow(out.name, out.type, " × ".join("rows" if n < 0 else str(n) for n in out.shape), "output")
+        for out in signature.outputs
+    ]
+    return ins + outs
+
+
 def _version_sentence(version: ModelVersion) -> tuple[str, str]:
     if version.status == "failed":
         return "harm", f"It can't be served: {version.message or 'preparing it failed'}"
+    if version.status == "stored":
+        return "neutral", f"It is kept with its files, and can't be served: {version.message}"
     if version.status == "pending":
         return (
             "busy",
@@ -235,15 +243,14 @@ def _before(caller: Caller, registry: Registry, version: ModelVersion) -> ModelV
 
 def _comparable(version: ModelVersion, run: Run | None) -> dict[str, object]:
     """What of a version is worth comparing with another."""
-    signature = version.description.signature
-    fields: dict[str, object] = {
-        "digest": version.digest,
-        "served by": _RUNTIMES[version.runtime],
-        "python": version.description.python,
-        "task": version.description.task,
-        "target": version.description.target,
-        **{f"input {column.name}": column.type for column in signature.inputs},
-    }
+    fields: dict[str, object] = {"digest": version.digest, "served by": _RUNTIMES[version.runtime]}
+    if version.description is not None:
+        fields |= {
+            "python": version.description.python,
+            "task": version.description.task,
+            "target": version.description.target,
+            **{f"input {column.name}": column.type for column in version.description.signature.inputs},
+        }
     if run is not None:
         fields |= {f"param {key}": value for key, value in sorted(run.params.items())}
         fields |= {f"metric {key}": number_text(run.metrics[key].last) for key in sorted(run.metrics)}

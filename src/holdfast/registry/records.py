@@ -10,7 +10,8 @@ from holdfast.runtimes.records import ModelDescription, Parity, RuntimeKind
 
 __all__ = ["AliasChange", "AliasState", "ModelVersion", "Preparation", "RegisteredModel", "VersionStatus"]
 
-VersionStatus = Literal["pending", "ready", "failed"]
+VersionStatus = Literal["pending", "ready", "failed", "stored"]
+"""`stored`: kept with its files, and not to be served: it does not say how to."""
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -28,7 +29,8 @@ class ModelVersion(msgspec.Struct, frozen=True):
     digest: str
     created_at: int
     created_by: str
-    description: ModelDescription
+    description: ModelDescription | None
+    """None for a model that was not logged by holdfast's client."""
     status: VersionStatus = "pending"
     deployable_digest: str | None = None
     runtime: RuntimeKind | None = None
@@ -36,6 +38,23 @@ class ModelVersion(msgspec.Struct, frozen=True):
     message: str = ""
     prepared_at: int | None = None
     aliases: list[str] = []
+    updated_at: int = 0
+    note: str = ""
+    """What people say of it, in Markdown."""
+    source: str = ""
+    """Where its files came from, as it was registered."""
+    link: str = ""
+    archived_at: int | None = None
+    tags: dict[str, str] = {}
+
+    @property
+    def stage(self) -> str:
+        """MLflow's stage: the aliases `production` and `staging` are its stages."""
+        if "production" in self.aliases:
+            return "Production"
+        if "staging" in self.aliases:
+            return "Staging"
+        return "Archived" if self.archived_at is not None else "None"
 
 
 class AliasState(msgspec.Struct, frozen=True):
@@ -63,6 +82,9 @@ class RegisteredModel(msgspec.Struct, frozen=True):
     created_at: int
     aliases: list[AliasState]
     versions: list[ModelVersion]
+    updated_at: int = 0
+    note: str = ""
+    tags: dict[str, str] = {}
 
 
 class Preparation(msgspec.Struct, frozen=True):

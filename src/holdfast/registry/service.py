@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from holdfast.audit import service as audit
 from holdfast.chunks import TreeFile
 from holdfast.identity.service import require
-from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
+from holdfast.kernel.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.matching import Found, Wanted
 from holdfast.kernel.paging import Items
@@ -17,10 +18,15 @@ from holdfast.kernel.principal import Caller
 from holdfast.registry import store
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion, Preparation, RegisteredModel
 from holdfast.registry.search import search_registry
+from holdfast.registry.sources import Source, read_source
 from holdfast.runtimes.files import read_model
 from holdfast.runtimes.records import ModelDescription
 from holdfast.storage import Objects, Storage, Tx, lock, trees
+from holdfast.tracking.batches import check_value
+from holdfast.tracking.folder import FOLDER_OWNER, FOLDER_TREE
 from holdfast.tracking.models import MODEL_TREE, LoggedModels
+from holdfast.tracking.query import Filter, Order
+from holdfast.tracking.service import RUN_TREE
 
 __all__ = ["BESIDE_TREE", "DEPLOYABLE_TREE", "REFERENCE_FILE", "VERSION_TREE", "Registry"]
 
@@ -31,6 +37,9 @@ DESCRIPTION_FILE = "holdfast-model.json"
 REFERENCE_FILE = "reference-scored.json.gz"
 _DESCRIPTION_LIMIT = 4_000_000
 _ALIAS = re.compile(r"[\w\-]{1,255}")
+_TAG_LIMIT, _NOTE_LIMIT = 100_000, 100_000
+_UNDESCRIBED = "It was not logged by holdfast's client, so it does not say how to serve it."
+_Tree = tuple[str, str, str]
 _NAME_HINT = "Use 1 to 250 characters without '/', ':', '@' and control characters."
 
 
@@ -41,17 +50,26 @@ class Registry:
         self._storage = storage
         self._objects = objects
         self._models = models
+        self._users_of: Callable[[Caller, str, int | None], Sequence[str]] = lambda *_: ()
 
-    def create_model(self, caller: Caller, name: str) -> RegisteredModel:
-        """A new model without versions. Raises Conflict when the name is taken."""
+    def protect(self, users_of: Callable[[Caller, str, int | None], Sequence[str]]) -> None:
+        """Have `users_of` (caller, model, version or None) tell what uses a version: that one is not deleted."""
+        self._users_of = users_of
+
+    def create_model(
+        self, caller: Caller, name: str, *, note: str = "", tags: Mapping[str, str] | None = None
+    ) -> RegisteredModel:
+        """A new model without versions. Raises AlreadyExists when the name is taken."""
         require(caller, "registry:write")
         _check_name(name)
+        _check_note(note)
+        check_tags(tags or {})
 
         def fn(tx: Tx) -> RegisteredModel:
             lock(tx, "model", caller.workspace, name)
-            if store.model_created_at(tx, caller.workspace, name) is not None:
-                raise Conflict(f"There is a registered model {name!r} already.")
-            _insert_model(tx, caller, name)
+            _refuse_taken(tx, caller, name)
+            _insert_model(tx, caller, name, note)
+            store.put_tags(tx, caller.workspace, name, None, tags or {})
             return _find_model(tx, caller, name)
 
         return self._storage.write(fn)
@@ -59,21 +77,121 @@ class Registry:
     def list_models(self, caller: Caller) -> Items[RegisteredModel]:
         """All models by name, with their versions."""
         require(caller, "registry:read")
-
-        def fn(tx: Tx) -> list[RegisteredModel]:
-            return [_find_model(tx, caller, name) for name, _ in store.list_models(tx, caller.workspace)]
-
-        return Items(self._storage.read(fn))
+        return Items(
+            self._storage.read(
+                lambda tx: store.load_models(tx, caller.workspace, store.list_models(tx, caller.workspace))
+            )
+        )
 
     def search(self, caller: Caller, wanted: Wanted, limit: int) -> Found:
         """The best models, and versions by number or alias, for the words: so many of each."""
         require(caller, "registry:read")
         return self._storage.read(lambda tx: search_registry(tx, caller.workspace, wanted, limit))
 
+    def find_models(
+        self, caller: Caller, where: Filter, order: Sequence[Order], *, offset: int, limit: int
+    ) -> list[RegisteredModel]:
+        """Models that match every clause, in the order asked for, then by name."""
+        require(caller, "registry:read")
+
+        def fn(tx: Tx) -> list[RegisteredModel]:
+            names = store.find_model_names(tx, caller.workspace, where, order, offset, limit)
+            return store.load_models(tx, caller.workspace, names)
+
+        return self._storage.read(fn)
+
+    def find_versions(
+        self, caller: Caller, where: Filter, order: Sequence[Order], *, offset: int, limit: int
+    ) -> list[ModelVersion]:
+        """Versions that match every clause, in the order asked for, by default the one that changed last first."""
+        require(caller, "registry:read")
+        return self._storage.read(
+            lambda tx: store.find_versions(tx, caller.workspace, where, order, offset, limit)
+        )
+
     def get_model(self, caller: Caller, name: str) -> RegisteredModel:
         """One model. Raises NotFound, with the known names."""
         require(caller, "registry:read")
         return self._storage.read(lambda tx: _find_model(tx, caller, name))
+
+    def rename_model(self, caller: Caller, name: str, new_name: str) -> RegisteredModel:
+        """Give a model another name. Audited. Raises AlreadyExists, and Conflict while a version is in use."""
+        require(caller, "registry:write")
+        _check_name(new_name)
+        self._refuse_used(caller, name, None)
+
+        def fn(tx: Tx) -> RegisteredModel:
+            for held in sorted((name, new_name)):
+                lock(tx, "model", caller.workspace, held)
+            before = _find_model(tx, caller, name)
+            if name == new_name:
+                return before
+            _refuse_taken(tx, caller, new_name)
+            store.rename_model(tx, caller.workspace, name, new_name)
+            store.update_model(tx, caller.workspace, new_name, {"updated_at": caller.time_ms})
+            audit.append(
+                tx,
+                caller,
+                action="model.rename",
+                object=f"model:{new_name}",
+                before={"name": name},
+                after={"name": new_name},
+            )
+            return _find_model(tx, caller, new_name)
+
+        return self._storage.write(fn)
+
+    def describe_model(self, caller: Caller, name: str, note: str) -> RegisteredModel:
+        """Say what a model is for, in Markdown."""
+        require(caller, "registry:write")
+        _check_note(note)
+
+        def fn(tx: Tx) -> RegisteredModel:
+            lock(tx, "model", caller.workspace, name)
+            _find_model(tx, caller, name)
+            store.update_model(tx, caller.workspace, name, {"note": note, "updated_at": caller.time_ms})
+            return _find_model(tx, caller, name)
+
+        return self._storage.write(fn)
+
+    def delete_model(self, caller: Caller, name: str) -> None:
+        """Delete a model with its versions and aliases. Audited. Raises Conflict while a version is in use."""
+        require(caller, "registry:write")
+        self._refuse_used(caller, name, None)
+
+        def fn(tx: Tx) -> None:
+            lock(tx, "model", caller.workspace, name)
+            model = _find_model(tx, caller, name)
+            for version in model.versions:
+                _drop_trees(tx, caller, version)
+            store.delete_model(tx, caller.workspace, name)
+            before = {"versions": [version.version for version in model.versions]}
+            audit.append(tx, caller, action="model.delete", object=f"model:{name}", before=before)
+
+        self._storage.write(fn)
+
+    def set_tags(self, caller: Caller, name: str, version: int | None, tags: Mapping[str, str]) -> None:
+        """Write tags of a model, or of a version of it; an existing key gets the new value."""
+        require(caller, "registry:write")
+        check_tags(tags)
+
+        def fn(tx: Tx) -> None:
+            _hold(tx, caller, name, version)
+            store.put_tags(tx, caller.workspace, name, version, tags)
+            _touch(tx, caller, name, version)
+
+        self._storage.write(fn)
+
+    def delete_tag(self, caller: Caller, name: str, version: int | None, key: str) -> None:
+        """Take a tag off a model, or off a version of it; no error when it is gone already."""
+        require(caller, "registry:write")
+
+        def fn(tx: Tx) -> None:
+            _hold(tx, caller, name, version)
+            if store.remove_tag(tx, caller.workspace, name, version, key):
+                _touch(tx, caller, name, version)
+
+        self._storage.write(fn)
 
     def register_version(self, caller: Caller, name: str, model_id: str) -> ModelVersion:
         """A new version from a ready logged model, with its own rows of the model's files, so that deleting the
@@ -86,43 +204,163 @@ class Registry:
             raise Conflict(
                 f"The logged model {model_id} is not ready.", hint="Finalize it after its files are uploaded."
             )
-        digest, version_id = logged.digest, new_id("v-")
         description = self._read_description(caller, model_id)
+        version = ModelVersion(
+            name=name,
+            version=0,
+            version_id=new_id("v-"),
+            model_id=model_id,
+            run_id=logged.run_id,
+            digest=logged.digest,
+            created_at=caller.time_ms,
+            created_by=caller.principal.name,
+            description=description,
+            updated_at=caller.time_ms,
+            source=f"models:/{model_id}",
+        )
+        tree = (MODEL_TREE, model_id, "")
+        return self._storage.write(lambda tx: _register(tx, caller, version, tree, makes_model=True))
+
+    def create_version(
+        self,
+        caller: Caller,
+        name: str,
+        source: str,
+        *,
+        run_id: str = "",
+        model_id: str = "",
+        link: str = "",
+        note: str = "",
+        tags: Mapping[str, str] | None = None,
+        is_placeholder: bool = False,
+    ) -> ModelVersion:
+        """A new version of an existing model from a source: see `registry.sources`. It takes its own rows of the
+        files as they are now; a source elsewhere, or one whose run is not here, gives a version without files.
+
+        is_placeholder: the source is a mere word, as MLflow's prompts have it. Raises NotFound for an unknown model.
+        """
+        require(caller, "registry:write")
+        _check_name(name)
+        _check_note(note)
+        check_tags(tags or {})
+        found = Source() if is_placeholder else read_source(source, run_id=run_id, model_id=model_id)
+        tree = self._tree_of(caller, found)
+        if found.model_id and not run_id:
+            run_id = self._models.get_model(caller, found.model_id).run_id or ""
+        description = self._describe_tree(caller, tree)
+        version = ModelVersion(
+            name=name,
+            version=0,
+            version_id=new_id("v-"),
+            model_id=model_id or found.model_id,
+            run_id=run_id or found.run_id or None,
+            digest="",
+            created_at=caller.time_ms,
+            created_by=caller.principal.name,
+            description=description,
+            status="stored" if description is None else "pending",
+            message=_UNDESCRIBED if description is None else "",
+            updated_at=caller.time_ms,
+            note=note,
+            source=source,
+            link=link,
+            tags=dict(tags or {}),
+        )
+        return self._storage.write(lambda tx: _register(tx, caller, version, tree, makes_model=False))
+
+    def _tree_of(self, caller: Caller, source: Source) -> _Tree | None:
+        """The tree (kind, owner, folder) that a source names; None when it is not ours or not here."""
+        if source.model_id:
+            self._models.get_model(caller, source.model_id)
+            return (MODEL_TREE, source.model_id, source.path)
+        if source.name:
+            version = self.get_version(caller, source.name, parse_version(source.version))
+            return (VERSION_TREE, version.version_id, "")
+        if source.folder:
+            return (FOLDER_TREE, FOLDER_OWNER, source.folder)
+        return (RUN_TREE, source.run_id, source.path) if source.run_id else None
+
+    def _describe_tree(self, caller: Caller, tree: _Tree | None) -> ModelDescription | None:
+        if tree is None:
+            return None
+        kind, owner, folder = tree
+        path = f"{folder}/{DESCRIPTION_FILE}".lstrip("/")
+        files = self._storage.read(lambda tx: trees.list_files(tx, caller.workspace, kind, owner, folder))
+        file = next((one for one in files if one.path == path), None)
+        return None if file is None else self._read_file(file)
+
+    def update_version(self, caller: Caller, name: str, version: int, note: str) -> ModelVersion:
+        """Say what a version is, in Markdown."""
+        require(caller, "registry:write")
+        _check_note(note)
 
         def fn(tx: Tx) -> ModelVersion:
-            lock(tx, "model", caller.workspace, name)
-            if store.model_created_at(tx, caller.workspace, name) is None:
-                _insert_model(tx, caller, name)
-            number = store.next_version(tx, caller.workspace, name)
-            version = ModelVersion(
-                name=name,
-                version=number,
-                version_id=version_id,
-                model_id=model_id,
-                run_id=logged.run_id,
-                digest=digest,
-                created_at=caller.time_ms,
-                created_by=caller.principal.name,
-                description=description,
-            )
-            store.insert_version(tx, caller.workspace, version)
-            trees.copy_tree(tx, caller.workspace, (MODEL_TREE, model_id), (VERSION_TREE, version_id))
-            trees.seal(tx, caller.workspace, VERSION_TREE, version_id)
-            after = {"version": number, "model_id": model_id, "run_id": logged.run_id}
-            audit.append(
-                tx,
-                caller,
-                action="version.register",
-                object=f"model:{name}/{number}",
-                digest=digest,
-                after=after,
-            )
-            return version
+            _hold(tx, caller, name, version)
+            values = {"note": note, "updated_at": caller.time_ms}
+            store.update_version(tx, caller.workspace, name, version, values)
+            return _find_version(tx, caller, name, version)
 
         return self._storage.write(fn)
 
+    def delete_version(self, caller: Caller, name: str, version: int) -> None:
+        """Delete a version; its number is never given again. Audited. Raises Conflict while it is in use."""
+        require(caller, "registry:write")
+        self._refuse_used(caller, name, version)
+
+        def fn(tx: Tx) -> None:
+            _hold(tx, caller, name, version)
+            found = _find_version(tx, caller, name, version)
+            for alias in found.aliases:
+                _delete_alias(tx, caller, name, alias, version)
+            _drop_trees(tx, caller, found)
+            store.delete_version(tx, caller.workspace, name, version)
+            store.update_model(tx, caller.workspace, name, {"updated_at": caller.time_ms})
+            audit.append(
+                tx, caller, action="version.delete", object=f"model:{name}/{version}", digest=found.digest
+            )
+
+        self._storage.write(fn)
+
+    def move_to_stage(
+        self, caller: Caller, name: str, version: int, stage: str, *, archive_others: bool
+    ) -> ModelVersion:
+        """Move a version to MLflow's stage: Staging and Production are the aliases `staging` and `production`.
+
+        A stage is held by one version, so another that held it is in none afterwards, or archived.
+        """
+        require(caller, "registry:write")
+        alias = stage.lower() if stage in ("Staging", "Production") else ""
+
+        def fn(tx: Tx) -> ModelVersion:
+            _hold(tx, caller, name, version)
+            standing = {one.alias: one.version for one in store.aliases_of(tx, caller.workspace, name)}
+            before = standing.get(alias) if alias else None
+            if archive_others and before not in (None, version):
+                _archive(tx, caller, name, int(before or 0), caller.time_ms)
+            for other in ("staging", "production"):
+                if other != alias and standing.get(other) == version:
+                    _delete_alias(tx, caller, name, other, version)
+            if alias:
+                _set_alias(tx, caller, name, alias, version, "")
+            _archive(tx, caller, name, version, caller.time_ms if stage == "Archived" else None)
+            _touch(tx, caller, name, version)
+            return _find_version(tx, caller, name, version)
+
+        return self._storage.write(fn)
+
+    def _refuse_used(self, caller: Caller, name: str, version: int | None) -> None:
+        users = self._users_of(caller, name, version)
+        if users:
+            raise Conflict(
+                f"The {'model' if version is None else 'model version'} {name}{'' if version is None else f'/{version}'} "
+                f"is in use: {', '.join(users[:5])}.",
+                hint="Deploy another version there, or stop the endpoint, first.",
+            )
+
     def _read_description(self, caller: Caller, model_id: str) -> ModelDescription:
-        file = self._models.find_file(caller, model_id, DESCRIPTION_FILE)
+        return self._read_file(self._models.find_file(caller, model_id, DESCRIPTION_FILE))
+
+    def _read_file(self, file: TreeFile) -> ModelDescription:
         if file.size > _DESCRIPTION_LIMIT:
             raise InvalidInput(
                 f"{DESCRIPTION_FILE} has {file.size} bytes; the limit is {_DESCRIPTION_LIMIT}."
@@ -133,6 +371,16 @@ class Registry:
         """One version. Raises NotFound, with the known versions."""
         require(caller, "registry:read")
         return self._storage.read(lambda tx: _find_version(tx, caller, name, version))
+
+    def registrations(self, caller: Caller, model_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+        """The (name, version) pairs that were registered from each of the logged models."""
+        require(caller, "registry:read")
+        return self._storage.read(lambda tx: store.registrations(tx, caller.workspace, list(model_ids)))
+
+    def files_of(self, caller: Caller, version_id: str) -> list[TreeFile]:
+        """The files of a version by its id, as they were registered."""
+        require(caller, "registry:read")
+        return self._storage.read(lambda tx: trees.list_files(tx, caller.workspace, VERSION_TREE, version_id))
 
     def versions_of_run(self, caller: Caller, run_id: str) -> list[ModelVersion]:
         """The versions that came out of a run."""
@@ -167,21 +415,7 @@ class Registry:
         def fn(tx: Tx) -> AliasState:
             lock(tx, "model", caller.workspace, name)
             _find_version(tx, caller, name, version)
-            before = {state.alias: state for state in store.aliases_of(tx, caller.workspace, name)}.get(alias)
-            if before is not None and before.version == version:
-                return before
-            state = AliasState(alias, version, caller.time_ms, caller.principal.name)
-            store.set_alias(tx, caller.workspace, name, state)
-            audit.append(
-                tx,
-                caller,
-                action="alias.set",
-                object=f"model:{name}@{alias}",
-                before=None if before is None else {"version": before.version},
-                after={"version": version},
-                reason=reason,
-            )
-            return state
+            return _set_alias(tx, caller, name, alias, version, reason)
 
         return self._storage.write(fn)
 
@@ -192,11 +426,8 @@ class Registry:
         def fn(tx: Tx) -> None:
             lock(tx, "model", caller.workspace, name)
             states = {state.alias: state for state in _find_model(tx, caller, name).aliases}
-            if alias not in states:
-                return
-            store.delete_alias(tx, caller.workspace, name, alias, caller.time_ms, caller.principal.name)
-            before = {"version": states[alias].version}
-            audit.append(tx, caller, action="alias.delete", object=f"model:{name}@{alias}", before=before)
+            if alias in states:
+                _delete_alias(tx, caller, name, alias, states[alias].version)
 
         self._storage.write(fn)
 
@@ -303,18 +534,104 @@ def _store_trees(tx: Tx, caller: Caller, version: ModelVersion, outcome: Prepara
     return trees.seal(tx, caller.workspace, DEPLOYABLE_TREE, owner)
 
 
-def _insert_model(tx: Tx, caller: Caller, name: str) -> None:
-    store.insert_model(tx, caller.workspace, name, caller.time_ms)
+def _register(
+    tx: Tx, caller: Caller, version: ModelVersion, tree: _Tree | None, *, makes_model: bool
+) -> ModelVersion:
+    """Give the version its number and its own rows of the tree's files."""
+    lock(tx, "model", caller.workspace, version.name)
+    if not store.has_model(tx, caller.workspace, version.name):
+        if not makes_model:
+            raise _no_model(tx, caller, version.name)
+        _insert_model(tx, caller, version.name)
+    if tree is not None:
+        trees.copy_tree(tx, caller.workspace, tree[:2], (VERSION_TREE, version.version_id), folder=tree[2])
+    digest = trees.seal(tx, caller.workspace, VERSION_TREE, version.version_id, may_be_empty=not makes_model)
+    number = store.next_version(tx, caller.workspace, version.name)
+    version = msgspec.structs.replace(version, version=number, digest=digest)
+    store.insert_version(tx, caller.workspace, version)
+    audit.append(
+        tx,
+        caller,
+        action="version.register",
+        object=f"model:{version.name}/{number}",
+        digest=digest,
+        after={"version": number, "model_id": version.model_id, "run_id": version.run_id},
+    )
+    return version
+
+
+def _drop_trees(tx: Tx, caller: Caller, version: ModelVersion) -> None:
+    for kind in (VERSION_TREE, DEPLOYABLE_TREE, BESIDE_TREE):
+        trees.drop_tree(tx, caller.workspace, kind, version.version_id)
+
+
+def _archive(tx: Tx, caller: Caller, name: str, version: int, at: int | None) -> None:
+    store.update_version(tx, caller.workspace, name, version, {"archived_at": at})
+
+
+def _set_alias(tx: Tx, caller: Caller, name: str, alias: str, version: int, reason: str) -> AliasState:
+    before = {state.alias: state for state in store.aliases_of(tx, caller.workspace, name)}.get(alias)
+    if before is not None and before.version == version:
+        return before
+    state = AliasState(alias, version, caller.time_ms, caller.principal.name)
+    store.set_alias(tx, caller.workspace, name, state)
+    store.update_model(tx, caller.workspace, name, {"updated_at": caller.time_ms})
+    audit.append(
+        tx,
+        caller,
+        action="alias.set",
+        object=f"model:{name}@{alias}",
+        before=None if before is None else {"version": before.version},
+        after={"version": version},
+        reason=reason,
+    )
+    return state
+
+
+def _delete_alias(tx: Tx, caller: Caller, name: str, alias: str, version: int) -> None:
+    store.delete_alias(tx, caller.workspace, name, alias, caller.time_ms, caller.principal.name)
+    before = {"version": version}
+    audit.append(tx, caller, action="alias.delete", object=f"model:{name}@{alias}", before=before)
+
+
+def _hold(tx: Tx, caller: Caller, name: str, version: int | None) -> None:
+    """Hold a model, and be sure that it, or its version, is there. Raises NotFound."""
+    lock(tx, "model", caller.workspace, name)
+    if version is not None:
+        _find_version(tx, caller, name, version)
+    elif not store.has_model(tx, caller.workspace, name):
+        raise _no_model(tx, caller, name)
+
+
+def _touch(tx: Tx, caller: Caller, name: str, version: int | None) -> None:
+    values = {"updated_at": caller.time_ms}
+    if version is not None:
+        store.update_version(tx, caller.workspace, name, version, values)
+    store.update_model(tx, caller.workspace, name, values)
+
+
+def _refuse_taken(tx: Tx, caller: Caller, name: str) -> None:
+    if store.has_model(tx, caller.workspace, name):
+        raise AlreadyExists(f"There is a registered model {name!r} already.", details={"model": name})
+
+
+def _insert_model(tx: Tx, caller: Caller, name: str, note: str = "") -> None:
+    store.insert_model(tx, caller.workspace, name, caller.time_ms, note)
     audit.append(tx, caller, action="model.create", object=f"model:{name}", after={"name": name})
 
 
 def _find_model(tx: Tx, caller: Caller, name: str) -> RegisteredModel:
-    created_at = store.model_created_at(tx, caller.workspace, name)
-    if created_at is None:
-        known = [other for other, _ in store.list_models(tx, caller.workspace)]
-        raise NotFound(f"There is no registered model {name[:80]!r}.", details={"known": known[:50]})
-    versions = store.list_versions(tx, caller.workspace, name=name)
-    return RegisteredModel(name, created_at, store.aliases_of(tx, caller.workspace, name), versions)
+    found = store.load_models(tx, caller.workspace, [name])
+    if not found:
+        raise _no_model(tx, caller, name)
+    return found[0]
+
+
+def _no_model(tx: Tx, caller: Caller, name: str) -> NotFound:
+    known = store.list_models(tx, caller.workspace)
+    return NotFound(
+        f"There is no registered model {name[:80]!r}.", details={"model": name[:80], "known": known[:50]}
+    )
 
 
 def _find_version(tx: Tx, caller: Caller, name: str, version: int) -> ModelVersion:
@@ -322,7 +639,8 @@ def _find_version(tx: Tx, caller: Caller, name: str, version: int) -> ModelVersi
     if found is None:
         known = [one.version for one in _find_model(tx, caller, name).versions]
         raise NotFound(
-            f"The registered model {name!r} has no version {version}.", details={"known": known[:50]}
+            f"The registered model {name!r} has no version {version}.",
+            details={"model": name, "version": version, "known": known[:50]},
         )
     return found
 
@@ -342,6 +660,17 @@ def _check_name(name: str) -> None:
     clean = name.strip() and len(name) <= 250 and not any(char in "/:@" or ord(char) < 32 for char in name)
     if not clean or name in (".", "..") or name != name.strip():
         raise InvalidInput(f"{name[:80]!r} is not a name for a registered model.", hint=_NAME_HINT)
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Raises InvalidInput unless tags of a model or version may be so."""
+    for key, value in tags.items():
+        check_value("tag", key, value, _TAG_LIMIT)
+
+
+def _check_note(note: str) -> None:
+    if len(note) > _NOTE_LIMIT or "\0" in note:
+        raise InvalidInput(f"A description has {len(note)} characters or a NUL; the limit is {_NOTE_LIMIT}.")
 
 
 def _check_alias(alias: str) -> None:

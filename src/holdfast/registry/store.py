@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -25,10 +26,12 @@ from sqlalchemy import (
 )
 
 from holdfast.kernel.matching import Wanted
-from holdfast.registry.records import AliasChange, AliasState, ModelVersion
+from holdfast.registry.records import AliasChange, AliasState, ModelVersion, RegisteredModel
 from holdfast.runtimes.records import ModelDescription, Parity
 from holdfast.storage import ALL_WORKSPACES, BigId, Tx, metadata
 from holdfast.storage.matching import best_first, has_words
+from holdfast.tracking.conditions import compare, compare_stored, sort_by
+from holdfast.tracking.query import Clause, Filter, Order
 
 __all__ = [
     "alias_changes",
@@ -37,18 +40,28 @@ __all__ = [
     "all_models",
     "all_versions",
     "delete_alias",
+    "delete_model",
+    "delete_version",
+    "find_model_names",
     "find_version",
+    "find_versions",
+    "has_model",
     "insert_model",
     "insert_version",
     "list_models",
     "list_versions",
-    "model_created_at",
+    "load_models",
     "next_version",
     "pending_versions",
+    "put_tags",
+    "registrations",
+    "remove_tag",
+    "rename_model",
     "search_aliases",
     "search_models",
     "search_versions",
     "set_alias",
+    "update_model",
     "update_version",
 ]
 
@@ -60,6 +73,8 @@ _models = Table(
     Column("name", String(250), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_version", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
     PrimaryKeyConstraint("workspace_id", "name"),
 )
 _versions = Table(
@@ -81,10 +96,16 @@ _versions = Table(
     Column("parity", Text),
     Column("message", Text, nullable=False),
     Column("prepared_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("link", Text, nullable=False),
+    Column("archived_at", BigInteger),
     PrimaryKeyConstraint("workspace_id", "name", "version"),
     UniqueConstraint("workspace_id", "version_id"),
     Index("ix_model_version_status", "status"),
     Index("ix_model_version_workspace_id_run_id", "workspace_id", "run_id"),
+    Index("ix_model_version_workspace_id_model_id", "workspace_id", "model_id"),
 )
 _aliases = Table(
     "model_alias",
@@ -112,22 +133,188 @@ _changes = Table(
 )
 
 
-def insert_model(tx: Tx, workspace: str, name: str, now_ms: int) -> None:
+_model_tags = Table(
+    "registered_model_tag",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("key", String(250), nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "name", "key"),
+)
+_version_tags = Table(
+    "model_version_tag",
+    metadata,
+    Column("workspace_id", String(64), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("key", String(250), nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "name", "version", "key"),
+)
+_ALL_OF_A_MODEL = (_models, _versions, _aliases, _changes, _model_tags, _version_tags)
+
+
+def insert_model(tx: Tx, workspace: str, name: str, now_ms: int, note: str = "") -> None:
     """A new model without versions."""
-    tx.execute(insert(_models).values(workspace_id=workspace, name=name, created_at=now_ms, last_version=0))
+    tx.execute(
+        insert(_models).values(
+            workspace_id=workspace, name=name, created_at=now_ms, last_version=0, updated_at=now_ms, note=note
+        )
+    )
 
 
-def model_created_at(tx: Tx, workspace: str, name: str) -> int | None:
-    """When the model was made; None when there is none."""
-    query = select(_models.c.created_at).where(_models.c.workspace_id == workspace, _models.c.name == name)
-    row = tx.execute(query).one_or_none()
-    return None if row is None else int(row[0])
+def has_model(tx: Tx, workspace: str, name: str) -> bool:
+    """Whether there is a model of the name."""
+    query = select(_models.c.name).where(_models.c.workspace_id == workspace, _models.c.name == name)
+    return tx.execute(query).one_or_none() is not None
 
 
-def list_models(tx: Tx, workspace: str) -> list[tuple[str, int]]:
-    """Names and times of creation, by name."""
-    query = select(_models.c.name, _models.c.created_at).where(_models.c.workspace_id == workspace)
-    return [(row.name, row.created_at) for row in tx.execute(query.order_by(_models.c.name))]
+def load_models(tx: Tx, workspace: str, names: Sequence[str]) -> list[RegisteredModel]:
+    """Models with versions, aliases and tags, in the order of `names`; those that are not there are missing."""
+    rows: dict[str, Row[Any]] = {}
+    versions: dict[str, list[ModelVersion]] = {}
+    aliases: dict[str, list[AliasState]] = {}
+    tags: dict[str, dict[str, str]] = {}
+    for at in range(0, len(names), 500):
+        part = names[at : at + 500]
+        own = {
+            table: (table.c.workspace_id == workspace, table.c.name.in_(part)) for table in _ALL_OF_A_MODEL
+        }
+        rows.update((row.name, row) for row in tx.execute(select(_models).where(*own[_models])))
+        for row in tx.execute(select(_aliases).where(*own[_aliases]).order_by(_aliases.c.alias)):
+            aliases.setdefault(row.name, []).append(AliasState(row.alias, row.version, row.since, row.by))
+        for row in tx.execute(select(_model_tags).where(*own[_model_tags]).order_by(_model_tags.c.key)):
+            tags.setdefault(row.name, {})[row.key] = row.value
+        found = tx.execute(
+            select(_versions).where(*own[_versions]).order_by(_versions.c.version.desc())
+        ).all()
+        for version in _records(tx, workspace, found):
+            versions.setdefault(version.name, []).append(version)
+    return [
+        RegisteredModel(
+            name=name,
+            created_at=rows[name].created_at,
+            aliases=aliases.get(name, []),
+            versions=versions.get(name, []),
+            updated_at=rows[name].updated_at,
+            note=rows[name].note,
+            tags=tags.get(name, {}),
+        )
+        for name in names
+        if name in rows
+    ]
+
+
+def update_model(tx: Tx, workspace: str, name: str, values: Mapping[str, Any]) -> None:
+    """Set columns of a model."""
+    own = (_models.c.workspace_id == workspace, _models.c.name == name)
+    tx.execute(update(_models).where(*own).values(**values))
+
+
+def rename_model(tx: Tx, workspace: str, name: str, new_name: str) -> None:
+    """Give a model another name everywhere; the caller has made sure that it is free."""
+    for table in _ALL_OF_A_MODEL:
+        own = (table.c.workspace_id == workspace, table.c.name == name)
+        tx.execute(update(table).where(*own).values(name=new_name))
+
+
+def delete_model(tx: Tx, workspace: str, name: str) -> None:
+    """Delete a model with its versions, aliases and their history, and tags."""
+    for table in _ALL_OF_A_MODEL:
+        tx.execute(delete(table).where(table.c.workspace_id == workspace, table.c.name == name))
+
+
+def delete_version(tx: Tx, workspace: str, name: str, version: int) -> None:
+    """Delete a version with its tags; its number is never given again."""
+    for table in (_versions, _version_tags):
+        own = (table.c.workspace_id == workspace, table.c.name == name, table.c.version == version)
+        tx.execute(delete(table).where(*own))
+
+
+def put_tags(tx: Tx, workspace: str, name: str, version: int | None, tags: Mapping[str, str]) -> None:
+    """Write tags of a model, or of a version of it; an existing key gets the new value."""
+    for key in tags:
+        remove_tag(tx, workspace, name, version, key)
+    own: dict[str, Any] = {"workspace_id": workspace, "name": name}
+    if version is not None:
+        own["version"] = version
+    if tags:
+        table = _model_tags if version is None else _version_tags
+        tx.execute(insert(table), [{**own, "key": key, "value": tags[key]} for key in tags])
+
+
+def remove_tag(tx: Tx, workspace: str, name: str, version: int | None, key: str) -> bool:
+    """Take a tag off a model, or off a version of it; whether it was there."""
+    table = _model_tags if version is None else _version_tags
+    own = [table.c.workspace_id == workspace, table.c.name == name, table.c.key == key]
+    if version is not None:
+        own.append(table.c.version == version)
+    return tx.execute(delete(table).where(*own)).rowcount > 0
+
+
+_MODEL_COLUMNS: dict[str, ColumnElement[Any]] = {
+    "name": _models.c.name,
+    "creation_timestamp": _models.c.created_at,
+    "last_updated_timestamp": _models.c.updated_at,
+}
+_VERSION_COLUMNS: dict[str, ColumnElement[Any]] = {
+    "name": _versions.c.name,
+    "run_id": _versions.c.run_id,
+    "source_path": _versions.c.source,
+    "version_number": _versions.c.version,
+    "creation_timestamp": _versions.c.created_at,
+    "last_updated_timestamp": _versions.c.updated_at,
+}
+
+
+def find_model_names(
+    tx: Tx, workspace: str, where: Filter, order: Sequence[Order], offset: int, limit: int
+) -> list[str]:
+    """The names of models that match every clause, in the order asked for, then by name."""
+
+    def condition(clause: Clause) -> ColumnElement[bool]:
+        if clause.entity == "attribute":
+            return compare(_MODEL_COLUMNS[clause.key], clause)
+        has_key = (
+            _model_tags.c.workspace_id == workspace,
+            _model_tags.c.name == _models.c.name,
+            _model_tags.c.key == clause.key,
+        )
+        return compare_stored(_model_tags.c.key, has_key, _model_tags.c.value, clause)
+
+    sorting = [part for one in order for part in sort_by(_MODEL_COLUMNS[one.key], one)]
+    query = select(_models.c.name).where(_models.c.workspace_id == workspace, *map(condition, where))
+    return list(tx.execute(query.order_by(*sorting, _models.c.name).offset(offset).limit(limit)).scalars())
+
+
+def find_versions(
+    tx: Tx, workspace: str, where: Filter, order: Sequence[Order], offset: int, limit: int
+) -> list[ModelVersion]:
+    """Versions that match every clause, in the order asked for, by default the one that changed last first."""
+
+    def condition(clause: Clause) -> ColumnElement[bool]:
+        if clause.entity == "attribute":
+            return compare(_VERSION_COLUMNS[clause.key], clause)
+        has_key = (
+            _version_tags.c.workspace_id == workspace,
+            _version_tags.c.name == _versions.c.name,
+            _version_tags.c.version == _versions.c.version,
+            _version_tags.c.key == clause.key,
+        )
+        return compare_stored(_version_tags.c.key, has_key, _version_tags.c.value, clause)
+
+    sorting = [part for one in order for part in sort_by(_VERSION_COLUMNS[one.key], one)]
+    newest = [] if order else [_versions.c.updated_at.desc()]
+    query = select(_versions).where(_versions.c.workspace_id == workspace, *map(condition, where))
+    query = query.order_by(*sorting, *newest, _versions.c.name, _versions.c.version.desc())
+    return _records(tx, workspace, tx.execute(query.offset(offset).limit(limit)).all())
+
+
+def list_models(tx: Tx, workspace: str) -> list[str]:
+    """The names of all models, in order."""
+    query = select(_models.c.name).where(_models.c.workspace_id == workspace)
+    return list(tx.execute(query.order_by(_models.c.name)).scalars())
 
 
 def search_models(tx: Tx, workspace: str, wanted: Wanted, limit: int) -> list[Row[Any]]:
@@ -181,11 +368,19 @@ def insert_version(tx: Tx, workspace: str, version: ModelVersion) -> None:
             digest=version.digest,
             created_at=version.created_at,
             created_by=version.created_by,
-            description=msgspec.json.encode(version.description).decode(),
+            description=""
+            if version.description is None
+            else msgspec.json.encode(version.description).decode(),
             status=version.status,
-            message="",
+            message=version.message,
+            updated_at=version.created_at,
+            note=version.note,
+            source=version.source,
+            link=version.link,
         )
     )
+    put_tags(tx, workspace, version.name, version.version, version.tags)
+    update_model(tx, workspace, version.name, {"updated_at": version.created_at})
 
 
 def update_version(tx: Tx, workspace: str, name: str, version: int, values: dict[str, Any]) -> None:
@@ -242,6 +437,18 @@ def all_aliases(tx: Tx) -> list[tuple[str, str, str, int]]:
     """(workspace, model, alias, version) of every alias of all workspaces."""
     query = select(_aliases.c.workspace_id, _aliases.c.name, _aliases.c.alias, _aliases.c.version)
     return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
+
+
+def registrations(tx: Tx, workspace: str, model_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+    """The (name, version) pairs that were registered from each of the logged models."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for at in range(0, len(model_ids), 500):
+        query = select(_versions.c.model_id, _versions.c.name, _versions.c.version).where(
+            _versions.c.workspace_id == workspace, _versions.c.model_id.in_(model_ids[at : at + 500])
+        )
+        for row in tx.execute(query.order_by(_versions.c.name, _versions.c.version)):
+            found.setdefault(row.model_id, []).append((row.name, row.version))
+    return found
 
 
 def pending_versions(tx: Tx) -> list[tuple[str, str, int]]:
@@ -304,10 +511,19 @@ def _drop(tx: Tx, workspace: str, name: str, alias: str) -> bool:
 
 
 def _records(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[ModelVersion]:
+    names = sorted({row.name for row in rows})
     aliases: dict[tuple[str, int], list[str]] = {}
-    for name in {row.name for row in rows}:
-        for state in aliases_of(tx, workspace, name):
-            aliases.setdefault((name, state.version), []).append(state.alias)
+    tags: dict[tuple[str, int], dict[str, str]] = {}
+    for at in range(0, len(names), 500):
+        part = names[at : at + 500]
+        query = select(_aliases).where(_aliases.c.workspace_id == workspace, _aliases.c.name.in_(part))
+        for row in tx.execute(query.order_by(_aliases.c.alias)):
+            aliases.setdefault((row.name, row.version), []).append(row.alias)
+        tagged = select(_version_tags).where(
+            _version_tags.c.workspace_id == workspace, _version_tags.c.name.in_(part)
+        )
+        for row in tx.execute(tagged.order_by(_version_tags.c.key)):
+            tags.setdefault((row.name, row.version), {})[row.key] = row.value
     return [
         ModelVersion(
             name=row.name,
@@ -318,7 +534,9 @@ def _records(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[ModelVers
             digest=row.digest,
             created_at=row.created_at,
             created_by=row.created_by,
-            description=msgspec.json.decode(row.description, type=ModelDescription),
+            description=msgspec.json.decode(row.description, type=ModelDescription)
+            if row.description
+            else None,
             status=row.status,
             deployable_digest=row.deployable_digest,
             runtime=row.runtime,
@@ -326,6 +544,12 @@ def _records(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[ModelVers
             message=row.message,
             prepared_at=row.prepared_at,
             aliases=aliases.get((row.name, row.version), []),
+            updated_at=row.updated_at,
+            note=row.note,
+            source=row.source,
+            link=row.link,
+            archived_at=row.archived_at,
+            tags=tags.get((row.name, row.version), {}),
         )
         for row in rows
     ]

@@ -13,7 +13,7 @@ import msgspec
 from holdfast.audit.keys import Keys
 from holdfast.audit.service import append
 from holdfast.identity.records import SERVING_PLANE
-from holdfast.identity.service import require, system_caller
+from holdfast.identity.service import may, require, system_caller
 from holdfast.identity.workspaces import open_workspaces
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
@@ -255,6 +255,21 @@ class Serving:
         url = next((replica.url for replica in replicas if replica.is_alive), None)
         return ServingStatus(url, number, replicas)
 
+    def users_of(self, caller: Caller, model: str, version: int | None) -> list[str]:
+        """Which endpoints are served, or about to be, by a version of a model, or by any of it.
+
+        Their names are for who may read them; others learn that there are some.
+        """
+        used = self._storage.read(lambda tx: store.deployments_of(tx, caller.workspace, model))
+        named = may(caller.principal, "serving:read")
+        return sorted(
+            {
+                f"endpoint {one.endpoint}" if named else "an endpoint"
+                for one in used
+                if version is None or one.version == version
+            }
+        )
+
     def replicas(self, now_ms: int) -> list[Replica]:
         """Every replica with all its endpoints, for the operator; the one heard of last first."""
         return [_alive(replica, now_ms) for replica in self._storage.read(store.list_replicas)]
@@ -266,6 +281,11 @@ class Serving:
 
 def _describe(version: ModelVersion, request: DeployRequest) -> Deployed:
     described = version.description
+    if described is None:
+        raise Conflict(
+            f"{version.name}/{version.version} can't be served: {version.message}",
+            hint="Log the model with holdfast.log_model and register that.",
+        )
     if request.task and described.task and request.task != described.task:
         raise InvalidInput(
             f"The task {request.task[:40]!r} does not fit {version.name}/{version.version}: its task is "

@@ -28,6 +28,7 @@ __all__ = [
     "active_deployments",
     "all_deployments",
     "deployments_in",
+    "deployments_of",
     "end_deployments",
     "generation",
     "hold",
@@ -122,6 +123,16 @@ def active_deployments(tx: Tx, workspace: str) -> list[Deployment]:
         _deployments.c.workspace_id == workspace, _deployments.c.state == "active"
     )
     return [_deployment(row) for row in tx.execute(query.order_by(_deployments.c.endpoint))]
+
+
+def deployments_of(tx: Tx, workspace: str, model: str) -> list[Deployment]:
+    """The deployments of a model that are active or being prepared."""
+    query = select(_deployments).where(
+        _deployments.c.workspace_id == workspace,
+        _deployments.c.model == model,
+        _deployments.c.state.in_(("preparing", "active")),
+    )
+    return [_deployment(row) for row in tx.execute(query)]
 
 
 def waiting_deployments(tx: Tx) -> list[tuple[str, Deployment]]:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from holdfast.kernel.errors import IntegrityError, InvalidInput, Unavailable
 from holdfast.storage.database import Tx, closing, count_connections, nested, pool_is_busy, surrogate
 from holdfast.storage.figures import Connections
+from holdfast.storage.patterns import add_matcher
 from holdfast.storage.scope import refuse_unscoped
 
 __all__ = ["SqliteDatabase"]
@@ -219,6 +220,7 @@ def _engine(path: Path, begin: str, pool_size: int) -> Engine:
         if begin == "BEGIN":
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
+        add_matcher(connection)
 
     refuse_unscoped(engine)
 

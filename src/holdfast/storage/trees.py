@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     delete,
+    func,
     insert,
     literal,
     select,
@@ -31,12 +32,14 @@ __all__ = [
     "TreeRoots",
     "broken_seals",
     "copy_tree",
+    "drop_tree",
     "find_file",
     "holds_file",
     "holds_object",
     "list_files",
     "put_file",
     "put_files",
+    "remove_below",
     "remove_file",
     "seal",
     "sealed_digest",
@@ -146,15 +149,31 @@ def _neighbours(
 
 def remove_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
     """Take a file out of an open tree. Raises NotFound, or InvalidInput under a seal."""
+    _remove(tx, workspace, owner_kind, owner_id, path, _files.c.path == path)
+
+
+def remove_below(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
+    """Take a file, or all files below a folder, out of an open tree. Raises as `remove_file`."""
+    _remove(tx, workspace, owner_kind, owner_id, path, (_files.c.path == path) | _is_below(path))
+
+
+def _remove(
+    tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str, chosen: ColumnElement[bool]
+) -> None:
     lock(tx, "tree", workspace, owner_kind, owner_id)
     digest = sealed_digest(tx, workspace, owner_kind, owner_id)
     if digest is not None:
         raise InvalidInput(
             f"The {owner_kind.replace('_', ' ')} {owner_id} is sealed; {path!r} can't be deleted."
         )
-    gone = tx.execute(delete(_files).where(*_owner(workspace, owner_kind, owner_id), _files.c.path == path))
+    gone = tx.execute(delete(_files).where(*_owner(workspace, owner_kind, owner_id), chosen))
     if gone.rowcount == 0:
         raise NotFound(f"There is no file {path!r} in the {owner_kind.replace('_', ' ')} {owner_id}.")
+
+
+def _is_below(path: str) -> ColumnElement[bool]:
+    """Of the paths below a folder: `0` is the character behind `/`."""
+    return (_files.c.path >= path + "/") & (_files.c.path < path + "0")
 
 
 def find_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> TreeFile:
@@ -165,22 +184,25 @@ def find_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str)
     return found
 
 
-def list_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> list[TreeFile]:
-    """The files of a tree, by path."""
+def list_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str, folder: str = "") -> list[TreeFile]:
+    """The files of a tree, or of a folder of it, by path."""
     query = select(_files.c.path, _files.c.sha256, _files.c.size).where(
-        *_owner(workspace, owner_kind, owner_id)
+        *_owner(workspace, owner_kind, owner_id), *([_is_below(folder)] if folder else [])
     )
     return [TreeFile(*row) for row in tx.execute(query.order_by(_files.c.path))]
 
 
-def seal(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str:
-    """Freeze a tree and give its digest; sealing again gives the same. Raises Conflict when it holds no file."""
+def seal(tx: Tx, workspace: str, owner_kind: str, owner_id: str, *, may_be_empty: bool = False) -> str:
+    """Freeze a tree and give its digest; sealing again gives the same.
+
+    Raises Conflict when it holds no file, unless it may be empty.
+    """
     lock(tx, "tree", workspace, owner_kind, owner_id)
     found = sealed_digest(tx, workspace, owner_kind, owner_id)
     if found is not None:
         return found
     files = list_files(tx, workspace, owner_kind, owner_id)
-    if not files:
+    if not files and not may_be_empty:
         raise Conflict(
             f"The {owner_kind.replace('_', ' ')} {owner_id} holds no file.", hint="Upload its files first."
         )
@@ -214,14 +236,30 @@ def broken_seals(tx: Tx) -> Iterator[str]:
             )
 
 
-def copy_tree(tx: Tx, workspace: str, source: tuple[str, str], target: tuple[str, str]) -> None:
-    """Give the empty tree `target` (kind, id) its own rows of all files of the tree `source`."""
+def copy_tree(
+    tx: Tx, workspace: str, source: tuple[str, str], target: tuple[str, str], folder: str = ""
+) -> None:
+    """Give the empty tree `target` (kind, id) its own rows of all files of the tree `source`, or of a folder of it,
+    whose path is then left out of theirs.
+    """
     kind, owner = target
+    path: ColumnElement[str] = func.substr(_files.c.path, len(folder) + 2) if folder else _files.c.path
     rows = select(
-        _files.c.workspace_id, literal(kind), literal(owner), _files.c.path, _files.c.sha256, _files.c.size
-    ).where(*_owner(workspace, *source))
+        _files.c.workspace_id, literal(kind), literal(owner), path, _files.c.sha256, _files.c.size
+    ).where(*_owner(workspace, *source), *([_is_below(folder)] if folder else []))
     columns = ["workspace_id", "owner_kind", "owner_id", "path", "sha256", "size"]
     tx.execute(insert(_files).from_select(columns, rows))
+
+
+def drop_tree(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> None:
+    """Take a whole tree away, sealed or not: its owner is gone. The objects go when nothing refers to them."""
+    tx.execute(delete(_files).where(*_owner(workspace, owner_kind, owner_id)))
+    own = (
+        _seals.c.workspace_id == workspace,
+        _seals.c.owner_kind == owner_kind,
+        _seals.c.owner_id == owner_id,
+    )
+    tx.execute(delete(_seals).where(*own))
 
 
 def holds_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, file: TreeFile) -> bool:
@@ -290,7 +328,7 @@ def _refuse_folder_clash(tx: Tx, workspace: str, owner_kind: str, owner_id: str,
     """A path can't be a file and a folder in one tree."""
     parts = path.split("/")
     parents = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-    below = (_files.c.path >= path + "/") & (_files.c.path < path + "0")
+    below = _is_below(path)
     query = select(_files.c.path).where(
         *_owner(workspace, owner_kind, owner_id), below | _files.c.path.in_(parents) if parents else below
     )

@@ -10,15 +10,24 @@ import numpy as np
 from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.times import EARLIEST_MS, LATEST_MS, parse_time
 from holdfast.tracking.points import Columns
-from holdfast.tracking.records import Batch
+from holdfast.tracking.records import Batch, RunLinks
 from holdfast.tracking.store.metrics import KeySummary
 
-__all__ = ["check_batch", "check_key", "summarise"]
+__all__ = ["check_batch", "check_key", "check_links", "check_value", "summarise"]
 
 _KEY = re.compile(r"[\w.\- :/]{1,250}")
 _MOST = {"metrics": 1000, "params": 1000, "tags": 1000}
 _PARAM_LIMIT, _TAG_LIMIT = 6000, 8000
 _INT64 = 2**63
+_MOST_DATASETS = 1000
+_DATASET_LIMITS = {
+    "name": 500,
+    "digest": 36,
+    "source_type": 500,
+    "source": 65_535,
+    "schema": 1_048_575,
+    "profile": 16_777_215,
+}
 
 
 def check_key(kind: str, key: str) -> None:
@@ -48,17 +57,48 @@ def check_batch(batch: Batch) -> None:
             parse_time(point.time, f"The time of the metric {point.key!r}:")
     for kind, values, most in (("param", batch.params, _PARAM_LIMIT), ("tag", batch.tags, _TAG_LIMIT)):
         for key, value in values.items():
-            check_key(kind, key)
-            if len(value) > most:
+            check_value(kind, key, value, most)
+
+
+def check_value(kind: str, key: str, value: str, most: int) -> None:
+    """Raises InvalidInput unless a param or tag (`kind`) may be so; `most` characters at the most."""
+    check_key(kind, key)
+    _check_value(kind, key, value, most)
+
+
+def check_links(links: RunLinks) -> None:
+    """Raises InvalidInput when there are too many data sets, or one is not described as it must be."""
+    if len(links.datasets) > _MOST_DATASETS:
+        raise InvalidInput(f"{len(links.datasets)} data sets at once are more than {_MOST_DATASETS}.")
+    for one in links.datasets:
+        for name, most in _DATASET_LIMITS.items():
+            value = getattr(one.dataset, name)
+            if len(value) > most or "\0" in value:
                 raise InvalidInput(
-                    f"The value of the {kind} {key!r} has {len(value)} characters, more than {most}.",
-                    hint="Log it as an artifact.",
+                    f"The {name} of the data set {one.dataset.name[:80]!r} has {len(value)} characters or a NUL "
+                    f"character; the limit is {most}."
                 )
-            if "\0" in value:
+        if not one.dataset.name or not one.dataset.digest:
+            raise InvalidInput(
+                f"The data set {one.dataset.name[:80]!r} lacks its {'digest' if one.dataset.name else 'name'}."
+            )
+        for key, value in one.tags.items():
+            if len(key) > 255 or len(value) > 500:
                 raise InvalidInput(
-                    f"The value of the {kind} {key!r} holds a NUL character.",
-                    hint="Log bytes as an artifact.",
+                    f"The input tag {key[:80]!r} is longer than 255, or its value than 500 characters."
                 )
+
+
+def _check_value(kind: str, key: str, value: str, most: int) -> None:
+    if len(value) > most:
+        raise InvalidInput(
+            f"The value of the {kind} {key!r} has {len(value)} characters, more than {most}.",
+            hint="Log it as an artifact.",
+        )
+    if "\0" in value:
+        raise InvalidInput(
+            f"The value of the {kind} {key!r} holds a NUL character.", hint="Log bytes as an artifact."
+        )
 
 
 def summarise(columns: Columns) -> Sequence[KeySummary]:

@@ -1,10 +1,12 @@
-"""Names for runs that were given none."""
+"""Names: which ones may be given, and one for a run that was given none."""
 
 from __future__ import annotations
 
 import random
 
-__all__ = ["invent_name"]
+from holdfast.kernel.errors import InvalidInput
+
+__all__ = ["check_name", "invent_name"]
 
 _ADJECTIVES = """
     able amber bold brave brisk calm clear crisp deft eager early fair firm fleet fresh glad keen
@@ -23,3 +25,13 @@ def invent_name() -> str:
     """A name that people can say and tell from others: `calm-heron-417`."""
     chooser = random.SystemRandom()
     return f"{chooser.choice(_ADJECTIVES.split())}-{chooser.choice(_NOUNS.split())}-{chooser.randrange(1000)}"
+
+
+def check_name(kind: str, name: str, most: int) -> None:
+    """Raises InvalidInput unless `name` may name a thing of this kind."""
+    if not name.strip() or len(name) > most or any(ord(char) < 32 for char in name):
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise InvalidInput(
+            f"{name[:80]!r} is not a name for {article} {kind}.",
+            hint=f"Use 1 to {most} characters, no control characters.",
+        )

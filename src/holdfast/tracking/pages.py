@@ -13,6 +13,7 @@ from holdfast.collaboration.panel import PanelOf
 from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Objects
+from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.models import LoggedModels
 from holdfast.tracking.records import Experiment, LoggedModel, MetricHistory, MetricSummary, Run
 from holdfast.tracking.run_table import RUN_KINDS, Column, RunRow, build_table, duration_of
@@ -119,19 +120,24 @@ class RunView(msgspec.Struct, frozen=True):
 
 
 def pages(
-    tracking: Tracking, models: LoggedModels, objects: Objects, versions_of: VersionsOf, panel_of: PanelOf
+    experiments: Experiments,
+    tracking: Tracking,
+    models: LoggedModels,
+    objects: Objects,
+    versions_of: VersionsOf,
+    panel_of: PanelOf,
 ) -> list[Route]:
     """`/experiments`, `/experiments/{experiment}` and `/runs/{run_id}`."""
 
     def show_experiments(call: Call) -> Page:
-        experiments = tracking.list_experiments(call.caller).items
-        runs = sum(one.runs for one in experiments)
-        sentence = f"{plural(runs, 'run')} in {plural(len(experiments), 'experiment')}."
-        context = {"experiments": experiments, "sentence": sentence, "teach": _teach(call.url, "flights")}
+        listed = experiments.list_experiments(call.caller).items
+        runs = sum(one.runs for one in listed)
+        sentence = f"{plural(runs, 'run')} in {plural(len(listed), 'experiment')}."
+        context = {"experiments": listed, "sentence": sentence, "teach": _teach(call.url, "flights")}
         return Page("tracking/experiments.html", context, "Experiments")
 
     def show_experiment(call: Call) -> Page:
-        experiment = tracking.get_experiment(call.caller, call.path["experiment"])
+        experiment = experiments.get_experiment(call.caller, call.path["experiment"])
         runs = tracking.list_runs(call.caller, experiment=experiment.experiment_id, limit=_MOST_RUNS).items
         view = _experiment_view(call, experiment, runs)
         panel = panel_of(call, f"experiment:{experiment.experiment_id}")
@@ -139,7 +145,8 @@ def pages(
 
     def show_run(call: Call) -> Page:
         run = tracking.get_run(call.caller, call.path["run_id"])
-        view = _run_view(call, run, tracking, models, objects, versions_of)
+        experiment = experiments.get_experiment(call.caller, run.experiment_id)
+        view = _run_view(call, run, experiment, tracking, models, objects, versions_of)
         context = {"view": view, "panel": panel_of(call, f"run:{run.run_id}")}
         return Page("tracking/run.html", context, f"Run {run.name}")
 
@@ -190,7 +197,13 @@ def _state(run: Run) -> str:
 
 
 def _run_view(
-    call: Call, run: Run, tracking: Tracking, models: LoggedModels, objects: Objects, versions_of: VersionsOf
+    call: Call,
+    run: Run,
+    experiment: Experiment,
+    tracking: Tracking,
+    models: LoggedModels,
+    objects: Objects,
+    versions_of: VersionsOf,
 ) -> RunView:
     caller = call.caller
     drawn = [key for key in sorted(run.metrics) if run.metrics[key].count > 1]
@@ -206,7 +219,7 @@ def _run_view(
     lines = changes.count("\n")
     return RunView(
         run=run,
-        experiment=tracking.get_experiment(caller, run.experiment_id),
+        experiment=experiment,
         kind=RUN_KINDS[run.status],
         sentence=_run_sentence(run, len(artifacts.items), len(logged), versions),
         duration_ms=duration_of(run, caller.time_ms),

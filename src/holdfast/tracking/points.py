@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from holdfast.kernel.errors import IntegrityError
 from holdfast.tracking.records import MetricHistory, MetricPoint
 
-__all__ = ["Columns", "decode_points", "downsample", "encode_points", "history_of"]
+__all__ = [
+    "Columns",
+    "Points",
+    "decode_points",
+    "downsample",
+    "encode_points",
+    "history_of",
+    "points_of",
+    "spread_steps",
+]
 
 _VERSION = 1
 _NAMED = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -76,11 +85,60 @@ def decode_points(blob: bytes) -> Columns:
     return Columns(keys, key, step, time, value)
 
 
+class Points(msgspec.Struct, frozen=True):
+    """One metric's points as columns of one length: step, time (ms UTC), value."""
+
+    step: NDArray[np.int64]
+    time: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def between(self, first: int | None, last: int | None) -> Points:
+        """The points of the steps `first` to `last` (inclusive); all without them."""
+        if first is None or last is None:
+            return self
+        inside = (self.step >= first) & (self.step <= last)
+        return Points(self.step[inside], self.time[inside], self.value[inside])
+
+    def at_steps(self, steps: NDArray[np.int64]) -> Points:
+        """The points at these steps, in order of (step, time, value)."""
+        at = np.flatnonzero(np.isin(self.step, steps))
+        at = at[np.lexsort((self.value[at], self.time[at], self.step[at]))]
+        return Points(self.step[at], self.time[at], self.value[at])
+
+
+def spread_steps(runs: Sequence[NDArray[np.int64]], most: int) -> NDArray[np.int64]:
+    """About so many of the steps of several runs, evenly over their order, with the last one of each run."""
+    if not runs:
+        return np.array([], np.int64)
+    steps = np.unique(np.concatenate(runs))
+    if len(steps) <= most:
+        return steps
+    last = np.array([run.max() for run in runs if len(run)], np.int64)
+    return np.unique(np.concatenate((steps[:: len(steps) // most], steps[-1:], last)))
+
+
+def points_of(key: str, batches: Sequence[Columns]) -> Points | None:
+    """One metric's points out of its run's batches in order of (time, step, value), exact duplicates dropped.
+
+    None when no batch has the metric.
+    """
+    found = _gathered(key, batches, -(2**63), 2**63 - 1)
+    return None if found is None else _distinct(found, np.lexsort((found.value, found.step, found.time)))
+
+
 def history_of(
     key: str, batches: Sequence[Columns], points: int, from_step: int = -(2**63), to_step: int = 2**63 - 1
 ) -> MetricHistory | None:
     """One metric's history out of its run's batches, exact duplicates dropped, at most `points` points, of the
     steps `from_step` to `to_step` (inclusive). None when no batch has the metric."""
+    found = _gathered(key, batches, from_step, to_step)
+    if found is None:
+        return None
+    sorted_ = _distinct(found, np.lexsort((found.value, found.time, found.step)))
+    return downsample(key, sorted_.step, sorted_.time, sorted_.value, points)
+
+
+def _gathered(key: str, batches: Sequence[Columns], from_step: int, to_step: int) -> Points | None:
     steps, times, values = [], [], []
     for columns in batches:
         if key in columns.keys:
@@ -89,15 +147,16 @@ def history_of(
             steps.append(columns.step[chosen])
             times.append(columns.time[chosen])
             values.append(columns.value[chosen])
-    if not steps:
-        return None
-    step, time, value = np.concatenate(steps), np.concatenate(times), np.concatenate(values)
-    order = np.lexsort((value, time, step))
-    step, time, value = step[order], time[order], value[order]
+    return Points(np.concatenate(steps), np.concatenate(times), np.concatenate(values)) if steps else None
+
+
+def _distinct(points: Points, order: NDArray[np.int64]) -> Points:
+    """The points in an order that puts equal ones side by side, each once."""
+    step, time, value = points.step[order], points.time[order], points.value[order]
     bits = value.view(np.int64)
     fresh = np.ones(len(step), bool)
     fresh[1:] = (np.diff(step) != 0) | (np.diff(time) != 0) | (bits[1:] != bits[:-1])
-    return downsample(key, step[fresh], time[fresh], value[fresh], points)
+    return Points(step[fresh], time[fresh], value[fresh])
 
 
 def downsample(

@@ -11,6 +11,7 @@ from holdfast.tracking.batches import summarise
 from holdfast.tracking.points import decode_points
 from holdfast.tracking.records import MetricSummary
 from holdfast.tracking.seal import seal_of
+from holdfast.tracking.store import experiments as experiment_store
 from holdfast.tracking.store import metrics as metric_store
 from holdfast.tracking.store import models as model_store
 from holdfast.tracking.store import runs as run_store
@@ -25,7 +26,7 @@ class RecordedRuns:
         """See `Recorded`."""
         name = f"{entry.workspace}/{entry.object.partition(':')[2]}"
         match entry.action:
-            case "experiment.create":
+            case "experiment.create" | "experiment.rename":
                 yield f"the experiment {name}", repr((entry.after or {})["name"])
             case "run.finish":
                 yield f"the run {name}", f"sealed under {entry.digest}"
@@ -36,7 +37,7 @@ class RecordedRuns:
 
     def by_rows(self, tx: Tx) -> Iterator[Fact]:
         """See `Recorded`."""
-        for workspace, number, name in run_store.all_experiments(tx):
+        for workspace, number, name in experiment_store.all_experiments(tx):
             yield f"the experiment {workspace}/{number}", repr(name)
         for workspace, run_no, run_id, digest in run_store.all_sealed(tx):
             name = f"the run {workspace}/{run_id}"

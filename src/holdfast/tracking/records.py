@@ -8,27 +8,42 @@ import msgspec
 
 __all__ = [
     "Batch",
+    "DatasetInput",
     "Experiment",
+    "LoggedDataset",
     "LoggedModel",
     "MetricHistory",
     "MetricPoint",
     "MetricSummary",
+    "ModelLink",
+    "ModelMetric",
+    "ModelStatus",
     "Recipe",
     "Run",
+    "RunLinks",
     "RunStatus",
+    "UploadedBundle",
 ]
 
-RunStatus = Literal["running", "finished", "failed", "killed"]
+RunStatus = Literal["running", "scheduled", "finished", "failed", "killed"]
+ModelStatus = Literal["pending", "ready", "failed"]
 
 
 class Experiment(msgspec.Struct, frozen=True):
-    """A named group of runs; its id is an integer of the deployment."""
+    """A named group of runs; its id is an integer of the deployment.
+
+    `location`: where clients of MLflow's protocol put its runs' artifacts, when that is not this server.
+    """
 
     experiment_id: int
     name: str
     created_at: int
     runs: int = 0
     last_run_at: int | None = None
+    updated_at: int = 0
+    deleted_at: int | None = None
+    location: str = ""
+    tags: dict[str, str] = {}
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -72,6 +87,39 @@ class MetricSummary(msgspec.Struct, frozen=True):
     count: int
 
 
+class LoggedDataset(msgspec.Struct, frozen=True):
+    """A data set as a client describes it; name and digest identify it within an experiment."""
+
+    name: str
+    digest: str
+    source_type: str = ""
+    source: str = ""
+    schema: str = ""
+    profile: str = ""
+
+
+class DatasetInput(msgspec.Struct, frozen=True):
+    """A data set that a run used, with tags of this use; the tag `mlflow.data.context` is its context."""
+
+    dataset: LoggedDataset
+    tags: dict[str, str] = {}
+
+
+class ModelLink(msgspec.Struct, frozen=True):
+    """A logged model that a run used, or that it put out at a step."""
+
+    model_id: str
+    step: int = 0
+
+
+class RunLinks(msgspec.Struct, frozen=True):
+    """What a run used and what it put out."""
+
+    datasets: list[DatasetInput] = []
+    models_in: list[ModelLink] = []
+    models_out: list[ModelLink] = []
+
+
 class Run(msgspec.Struct, frozen=True):
     """One tracked run."""
 
@@ -89,6 +137,21 @@ class Run(msgspec.Struct, frozen=True):
     exit_code: int | None
     digest: str | None
     """Seals params, metrics and artifacts of a finished run; None while it runs or after a later write."""
+    deleted_at: int | None = None
+    """When it was deleted; it can be restored until it is purged."""
+    links: RunLinks = RunLinks()
+
+
+class ModelMetric(msgspec.Struct, frozen=True):
+    """A metric of a logged model, measured by a run, on a data set where that is known."""
+
+    key: str
+    value: float
+    time: int
+    step: int
+    run_id: str
+    dataset_name: str = ""
+    dataset_digest: str = ""
 
 
 class MetricHistory(msgspec.Struct, frozen=True):
@@ -118,6 +181,11 @@ class LoggedModel(msgspec.Struct, frozen=True):
     run_id: str | None
     experiment_id: int | None
     name: str
-    status: Literal["pending", "ready"]
+    status: ModelStatus
     created_at: int
     digest: str | None
+    type: str = ""
+    updated_at: int = 0
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    metrics: list[ModelMetric] = []

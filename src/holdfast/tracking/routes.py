@@ -10,6 +10,7 @@ from holdfast.chunks import BUNDLE_LIMIT, TreeFile
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.paging import Items, PageQuery
 from holdfast.storage import Objects
+from holdfast.tracking.experiments import DEFAULT_EXPERIMENT, Experiments
 from holdfast.tracking.models import FILE_LIMIT, LoggedModels
 from holdfast.tracking.records import (
     Batch,
@@ -21,7 +22,7 @@ from holdfast.tracking.records import (
     RunStatus,
     UploadedBundle,
 )
-from holdfast.tracking.service import ARTIFACT_LIMIT, DEFAULT_EXPERIMENT, Tracking
+from holdfast.tracking.service import ARTIFACT_LIMIT, Tracking
 from holdfast.web import Call, Route, Upload
 from holdfast.web.files import send_file
 
@@ -80,25 +81,27 @@ class DownloadQuery(msgspec.Struct, frozen=True):
     presigned: bool = False
 
 
-def routes(tracking: Tracking, models: LoggedModels, objects: Objects) -> list[Route]:
+def routes(
+    experiments: Experiments, tracking: Tracking, models: LoggedModels, objects: Objects
+) -> list[Route]:
     """The routes of experiments, runs, artifacts and logged models."""
     return [
-        *_experiments(tracking),
+        *_experiments(experiments),
         *_runs(tracking),
         *_artifacts(tracking, objects),
         *_models(models, objects),
     ]
 
 
-def _experiments(tracking: Tracking) -> list[Route]:
+def _experiments(experiments: Experiments) -> list[Route]:
     def create(call: Call) -> Experiment:
-        return tracking.create_experiment(call.caller, call.body.name)
+        return experiments.create_experiment(call.caller, call.body.name)
 
     def listing(call: Call) -> Items[Experiment]:
-        return tracking.list_experiments(call.caller)
+        return experiments.list_experiments(call.caller)
 
     def get(call: Call) -> Experiment:
-        return tracking.get_experiment(call.caller, call.path["experiment"])
+        return experiments.get_experiment(call.caller, call.path["experiment"])
 
     base = "/api/v1/experiments"
     return [
@@ -196,7 +199,9 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
 
     def get(call: Call) -> Any:
         file = tracking.find_artifact(call.caller, call.path["run_id"], call.path["path"])
-        return send_file(objects, file, presigned=call.params.presigned)
+        return send_file(
+            objects, file, presigned=call.params.presigned, byte_range=call.headers.get("range", "")
+        )
 
     def delete(call: Call) -> dict[str, Any]:
         tracking.delete_artifact(call.caller, call.path["run_id"], call.path["path"])

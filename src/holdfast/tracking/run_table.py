@@ -15,7 +15,13 @@ __all__ = ["RUN_KINDS", "Column", "RunRow", "RunTable", "build_table"]
 
 PER_PAGE = 100
 _MOST_COLUMNS = 8
-RUN_KINDS = {"running": "busy", "finished": "ok", "failed": "harm", "killed": "attention"}
+RUN_KINDS = {
+    "scheduled": "busy",
+    "running": "busy",
+    "finished": "ok",
+    "failed": "harm",
+    "killed": "attention",
+}
 """Status of a run -> how it is coloured."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol
@@ -11,12 +12,15 @@ from urllib.parse import quote
 
 from holdfast.chunks import TreeFile
 from holdfast.kernel.errors import IntegrityError
-from holdfast.web.routing import Redirect, Stream
+from holdfast.web.routing import Raw, Redirect, Stream
 
 __all__ = ["send_file"]
 
 _BLOCK = 1 << 18
 _PRESIGNED_S = 300
+_TEXTS = frozenset({"MLmodel", "MLproject", "mlproject"})
+_TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`|~-]+")
+_RANGE = re.compile(r"bytes=(?!-$)([0-9]{0,18})-([0-9]{0,18})")
 
 
 class _Store(Protocol):
@@ -25,11 +29,15 @@ class _Store(Protocol):
     def presign(self, sha256: str, seconds: int) -> str | None: ...
 
 
-def send_file(objects: _Store, file: TreeFile, *, presigned: bool = False) -> Stream | Redirect:
+def send_file(
+    objects: _Store, file: TreeFile, *, presigned: bool = False, byte_range: str = ""
+) -> Stream | Redirect | Raw:
     """The file as a download: attachment, no sniffing, sandboxed should a browser show it all the same.
 
-    Damaged bytes end the answer before its stated length. `presigned`: where the object store has such addresses,
-    send the client there for five minutes; it is then the client that must check the digest in the ETag.
+    Damaged bytes end the answer before its stated length. `byte_range`: the request's Range header (RFC 9110, section
+    14); one range is sent as 206, several or what is no range as the whole file, one beyond the end as 416.
+    `presigned`: where the object store has such addresses, send the client there for five minutes; it is then the
+    client that must check the digest in the ETag.
     """
     address = objects.presign(file.sha256, _PRESIGNED_S) if presigned else None
     if address is not None:
@@ -38,12 +46,46 @@ def send_file(objects: _Store, file: TreeFile, *, presigned: bool = False) -> St
     media, packed = mimetypes.guess_type(name)
     headers = {
         "Content-Length": str(file.size),
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": _disposition(name),
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "ETag": f'"{file.sha256}"',
     }
     known = media if media is not None and packed is None else "application/octet-stream"
+    known = "text/plain" if name in _TEXTS else known
+    wanted = _RANGE.fullmatch(byte_range.strip())
+    if wanted is not None:
+        start, end = _bounds(wanted.group(1), wanted.group(2), file.size)
+        if start >= end:
+            return Raw(b"", known, {"Content-Range": f"bytes */{file.size}"}, 416)
+        headers |= {
+            "Content-Length": str(end - start),
+            "Content-Range": f"bytes {start}-{end - 1}/{file.size}",
+        }
+        return Stream(_part(objects.open(file.sha256), start, end), known, headers, 206)
     return Stream(_blocks(objects.open(file.sha256), file.sha256), known, headers)
+
+
+def _disposition(name: str) -> str:
+    """A download under its name: as a token where it is one, else encoded (RFC 6266)."""
+    if _TOKEN.fullmatch(name):
+        return f"attachment; filename={name}"
+    return f"attachment; filename*=UTF-8''{quote(name)}"
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    """Where a range starts and, not with, where it ends; nothing for one beyond the end."""
+    if not first:
+        return max(0, size - int(last)), size
+    return int(first), size if not last else min(size, int(last) + 1)
+
+
+def _part(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while start < end and (block := file.read(min(_BLOCK, end - start))):
+            start += len(block)
+            yield block
 
 
 def _blocks(file: BinaryIO, sha256: str) -> Iterator[bytes]:

@@ -15,9 +15,10 @@ from holdfast.kernel.errors import HoldfastError, PayloadTooLarge, Unauthenticat
 from holdfast.web.forms import BrowserKey, showing_forms
 from holdfast.web.routing import Page, Raw, Redirect, Stream
 
-__all__ = ["ErrorPage", "error_response", "json_bytes", "respond", "show_page", "wants_html"]
+__all__ = ["Dialect", "ErrorPage", "error_response", "json_bytes", "respond", "show_page", "wants_html"]
 
 ErrorPage = Callable[[Request, HoldfastError], Response]
+Dialect = Callable[[HoldfastError], tuple[int, Any]]
 
 _encoder = msgspec.json.Encoder()
 
@@ -58,7 +59,9 @@ def respond(request: Request, answer: Any, render: Callable[[Request, Page], str
     if isinstance(answer, Raw):
         return Response(answer.content, answer.status, dict(answer.headers), answer.media_type)
     if isinstance(answer, Stream):
-        return StreamingResponse(answer.blocks, 200, dict(answer.headers), answer.media_type)
+        # As the header, or a charset that we do not know would be added to texts.
+        headers = {**answer.headers, "Content-Type": answer.media_type}
+        return StreamingResponse(answer.blocks, answer.status, headers)
     if isinstance(answer, Redirect):
         return _with_cookies(RedirectResponse(answer.url, answer.status), answer.cookies)
     return Response(json_bytes({} if answer is None else answer), media_type="application/json")
@@ -79,10 +82,15 @@ def _with_cookies(response: Response, cookies: Sequence[str]) -> Response:
     return response
 
 
-def error_response(request: Request, error: HoldfastError, page: ErrorPage) -> Response:
-    """The error as JSON for programs and as a page for people."""
+def error_response(
+    request: Request, error: HoldfastError, page: ErrorPage, dialect: Dialect | None = None
+) -> Response:
+    """The error as JSON for programs, in another protocol's way with `dialect`, and as a page for people."""
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
-    if wants_html(request):
+    if dialect is not None:
+        status, spoken = dialect(error)
+        response = Response(_encoder.encode(spoken), status, media_type="application/json")
+    elif wants_html(request):
         response = page(request, error)
     else:
         body = json.dumps(_finite(error.to_wire(request_id)), default=str).encode()

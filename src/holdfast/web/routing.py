@@ -84,6 +84,7 @@ class Stream(msgspec.Struct, frozen=True):
     blocks: Iterable[bytes]
     media_type: str = "application/octet-stream"
     headers: Mapping[str, str] = {}
+    status: int = 200
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlencode
@@ -23,7 +23,7 @@ from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound, Unauth
 from holdfast.web.dispatch import Door, endpoint
 from holdfast.web.guards import AccessLog, Guard
 from holdfast.web.hosts import Hosts
-from holdfast.web.responses import error_response, show_page, wants_html
+from holdfast.web.responses import Dialect, error_response, show_page, wants_html
 from holdfast.web.routing import Page, Route
 from holdfast.web.templates import STATIC
 
@@ -42,8 +42,14 @@ def build_shell(
     hosts: Hosts | None = None,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
     bare: Iterable[BaseRoute] = (),
+    dialects: Mapping[str, Dialect] | None = None,
+    mirrors: Mapping[str, str] | None = None,
 ) -> ASGIApp:
-    """The ASGI application that serves `routes`, with `bare` ASGI routes before them."""
+    """The ASGI application that serves `routes`, with `bare` ASGI routes before them.
+
+    dialects: how errors read below an address, where that is not our own way: prefix -> status and JSON of an error.
+    mirrors: other beginnings of addresses: `/ajax-api/` -> `/api/` serves all of `/api/` below both.
+    """
 
     def page_of(request: Request, error: HoldfastError) -> Response:
         context = {"error": error, "request_id": request.scope["state"]["request_id"]}
@@ -54,11 +60,14 @@ def build_shell(
         if isinstance(error, Unauthenticated) and _is_for_signing_in(request):
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?{urlencode({'next': here})}", 303)
-        return error_response(request, error, page_of)
+        spoken = next(
+            (one for prefix, one in (dialects or {}).items() if request.url.path.startswith(prefix)), None
+        )
+        return error_response(request, error, page_of, spoken)
 
     async def on_holdfast(request: Request, error: Exception) -> Response:
         assert isinstance(error, HoldfastError)
-        if error.status >= 500 and error.status != 503:
+        if error.status >= 500 and error.status not in (501, 503):
             _log.error("failed", exc_info=error, extra={"fields": {"path": request.url.path}})
         return show(request, error)
 
@@ -102,7 +111,8 @@ def build_shell(
         },
         lifespan=lifespan,
     )
-    guarded = _Faults(Guard(_Compressed(app), refuse, hosts or Hosts()))
+    mirrored = _Mirrors(app, mirrors) if mirrors else app
+    guarded = _Faults(Guard(_Compressed(mirrored), refuse, hosts or Hosts()))
     return AccessLog(guarded, observe, _QUIET)
 
 
@@ -136,6 +146,21 @@ def _log_fault(scope: Scope, error: Exception) -> None:
     if not scope["state"].get("fault_logged"):
         scope["state"]["fault_logged"] = True
         _log.error("fault", exc_info=error, extra={"fields": {"path": scope["path"]}})
+
+
+class _Mirrors:
+    """Serves addresses under another beginning as well."""
+
+    def __init__(self, app: ASGIApp, mirrors: Mapping[str, str]) -> None:
+        self._app = app
+        self._mirrors = tuple(mirrors.items())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        for mirror, real in self._mirrors:
+            if path.startswith(mirror):
+                scope = {**scope, "path": real + path[len(mirror) :]}
+        await self._app(scope, receive, send)
 
 
 class _Compressed:

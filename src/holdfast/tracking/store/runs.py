@@ -1,4 +1,4 @@
-"""The tables of experiments and runs. Attributes are narrow typed rows over integer run and key ids."""
+"""The tables of runs. Attributes are narrow typed rows over integer run and key ids."""
 
 from __future__ import annotations
 
@@ -21,33 +21,31 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
-    func,
+    delete,
     insert,
     select,
     update,
 )
 
 from holdfast.storage import ALL_WORKSPACES, BigId, Tx, metadata
-from holdfast.tracking.records import Experiment, MetricSummary, Recipe, Run
+from holdfast.tracking.records import MetricSummary, Recipe, Run, RunLinks
+from holdfast.tracking.store.inputs import load_links
 
 __all__ = [
-    "all_experiments",
     "all_sealed",
-    "experiment_number",
-    "experiments",
-    "find_experiment",
     "find_run",
-    "insert_experiment",
     "insert_run",
-    "is_sealed",
     "key_ids",
+    "key_numbers",
     "keys",
-    "list_experiments",
     "list_runs",
     "load_values",
     "params",
+    "records_of",
+    "remove_tag",
     "run_number",
     "runs",
+    "state_of",
     "summaries",
     "tags",
     "update_run",
@@ -55,16 +53,6 @@ __all__ = [
 ]
 
 
-experiments = Table(
-    "experiment",
-    metadata,
-    Column("experiment_id", BigId, primary_key=True, autoincrement=True),
-    Column("workspace_id", String(64), nullable=False),
-    Column("name", String(500), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    UniqueConstraint("workspace_id", "name"),
-    sqlite_autoincrement=True,
-)
 runs = Table(
     "run",
     metadata,
@@ -80,8 +68,10 @@ runs = Table(
     Column("recipe", Text),
     Column("exit_code", Integer),
     Column("digest", String(64)),
+    Column("deleted_at", BigInteger),
     UniqueConstraint("workspace_id", "run_id"),
     Index("ix_run_workspace_id_experiment_id_run_no", "workspace_id", "experiment_id", "run_no"),
+    Index("ix_run_workspace_id_experiment_id_start_time", "workspace_id", "experiment_id", "start_time"),
     Index("ix_run_workspace_id_run_no_name_run_id", "workspace_id", "run_no", "name", "run_id"),  # for search
     sqlite_autoincrement=True,
 )
@@ -131,12 +121,11 @@ summaries = Table(
 _WORKSPACE: BindParameter[str] = bindparam("workspace")
 _RUN_ID: BindParameter[str] = bindparam("run_id")
 _RUNS: BindParameter[int] = bindparam("runs", expanding=True)
-_EXPERIMENT_NUMBER = select(experiments.c.experiment_id).where(
-    experiments.c.workspace_id == _WORKSPACE, experiments.c.name == bindparam("name")
-)
 _FIND_RUN = select(runs).where(runs.c.workspace_id == _WORKSPACE, runs.c.run_id == _RUN_ID)
 _RUN_NUMBER = select(runs.c.run_no).where(runs.c.workspace_id == _WORKSPACE, runs.c.run_id == _RUN_ID)
-_DIGEST = select(runs.c.digest).where(runs.c.workspace_id == _WORKSPACE, runs.c.run_no == bindparam("run"))
+_STATE = select(runs.c.digest, runs.c.deleted_at).where(
+    runs.c.workspace_id == _WORKSPACE, runs.c.run_no == bindparam("run")
+)
 _INSERT_RUN, _INSERT_KEYS = insert(runs), insert(keys)
 _FIND_KEYS = select(keys.c.name, keys.c.key_id).where(
     keys.c.workspace_id == _WORKSPACE, keys.c.name.in_(bindparam("names", expanding=True))
@@ -169,53 +158,8 @@ _ATTRIBUTES = {
 }
 
 
-def insert_experiment(tx: Tx, workspace: str, name: str, now_ms: int) -> Experiment:
-    """A new experiment; the caller has made sure that the name is free."""
-    done = tx.execute(insert(experiments).values(workspace_id=workspace, name=name, created_at=now_ms))
-    assert done.inserted_primary_key is not None
-    return Experiment(int(done.inserted_primary_key[0]), name, now_ms)
-
-
-def find_experiment(
-    tx: Tx, workspace: str, *, name: str | None = None, experiment_id: int | None = None
-) -> Experiment | None:
-    """One experiment by name or id."""
-    query = _experiment_query(workspace)
-    if name is not None:
-        query = query.where(experiments.c.name == name)
-    if experiment_id is not None:
-        query = query.where(experiments.c.experiment_id == experiment_id)
-    row = tx.execute(query).one_or_none()
-    return None if row is None else Experiment(*row)
-
-
-def experiment_number(tx: Tx, workspace: str, name: str) -> int | None:
-    """The id of an experiment; None when there is none of the name."""
-    row = tx.execute(_EXPERIMENT_NUMBER, {"workspace": workspace, "name": name}).one_or_none()
-    return None if row is None else int(row[0])
-
-
-def list_experiments(tx: Tx, workspace: str) -> list[Experiment]:
-    """All experiments, the newest first, with their true counts of runs."""
-    return [
-        Experiment(*row)
-        for row in tx.execute(_experiment_query(workspace).order_by(experiments.c.experiment_id.desc()))
-    ]
-
-
-def _experiment_query(workspace: str) -> Any:
-    own = (runs.c.workspace_id == workspace, runs.c.experiment_id == experiments.c.experiment_id)
-    return select(
-        experiments.c.experiment_id,
-        experiments.c.name,
-        experiments.c.created_at,
-        select(func.count()).select_from(runs).where(*own).scalar_subquery(),
-        select(func.max(runs.c.start_time)).where(*own).scalar_subquery(),
-    ).where(experiments.c.workspace_id == workspace)
-
-
-def insert_run(tx: Tx, workspace: str, run: Run) -> None:
-    """A new run without attributes."""
+def insert_run(tx: Tx, workspace: str, run: Run) -> int:
+    """A new run without attributes; the integer id under which its rows will stand."""
     values = {
         "workspace_id": workspace,
         "run_id": run.run_id,
@@ -223,10 +167,13 @@ def insert_run(tx: Tx, workspace: str, run: Run) -> None:
         "name": run.name,
         "status": run.status,
         "start_time": run.start_time,
+        "end_time": run.end_time,
         "user": run.user,
         "recipe": None if run.recipe is None else msgspec.json.encode(run.recipe).decode(),
     }
-    tx.execute(_INSERT_RUN, values)
+    done = tx.execute(_INSERT_RUN, values)
+    assert done.inserted_primary_key is not None
+    return int(done.inserted_primary_key[0])
 
 
 def update_run(tx: Tx, workspace: str, run_no: int, values: Mapping[str, Any]) -> None:
@@ -240,35 +187,38 @@ def run_number(tx: Tx, workspace: str, run_id: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def is_sealed(tx: Tx, workspace: str, run_no: int) -> bool:
-    """Whether a run carries the digest of its end."""
-    return tx.execute(_DIGEST, {"workspace": workspace, "run": run_no}).scalar_one() is not None
+def state_of(tx: Tx, workspace: str, run_no: int) -> tuple[bool, bool]:
+    """Whether a run carries the digest of its end, and whether it is deleted."""
+    digest, deleted_at = tx.execute(_STATE, {"workspace": workspace, "run": run_no}).one()
+    return digest is not None, deleted_at is not None
 
 
 def find_run(tx: Tx, workspace: str, run_id: str) -> Run | None:
     """One run with all its attributes."""
     row = tx.execute(_FIND_RUN, {"workspace": workspace, "run_id": run_id}).one_or_none()
-    return None if row is None else _with_attributes(tx, workspace, [row])[0]
+    return None if row is None else records_of(tx, workspace, [row])[0]
 
 
 def list_runs(
     tx: Tx, workspace: str, experiment_id: int | None, below: int | None, limit: int
 ) -> list[tuple[int, Run]]:
     """Runs with their integer ids, newest first, of one experiment when it is named."""
-    query = select(runs).where(runs.c.workspace_id == workspace)
+    query = select(runs).where(runs.c.workspace_id == workspace, runs.c.deleted_at.is_(None))
     if experiment_id is not None:
         query = query.where(runs.c.experiment_id == experiment_id)
     if below is not None:
         query = query.where(runs.c.run_no < below)
     rows = list(tx.execute(query.order_by(runs.c.run_no.desc()).limit(limit)))
-    return [(row.run_no, run) for row, run in zip(rows, _with_attributes(tx, workspace, rows), strict=True)]
+    return [(row.run_no, run) for row, run in zip(rows, records_of(tx, workspace, rows), strict=True)]
 
 
-def _with_attributes(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[Run]:
+def records_of(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[Run]:
+    """Rows of the table of runs with all their attributes, in the same order."""
     numbers = [row.run_no for row in rows]
     params = _load_values(tx, _LOAD_PARAMS, workspace, numbers)
     tags = _load_values(tx, _LOAD_TAGS, workspace, numbers)
     metrics = _load_summaries(tx, workspace, numbers)
+    links = load_links(tx, workspace, numbers)
     return [
         Run(
             run_id=row.run_id,
@@ -284,15 +234,11 @@ def _with_attributes(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[R
             recipe=None if row.recipe is None else msgspec.json.decode(row.recipe, type=Recipe),
             exit_code=row.exit_code,
             digest=row.digest,
+            deleted_at=row.deleted_at,
+            links=links.get(row.run_no, RunLinks()),
         )
         for row in rows
     ]
-
-
-def all_experiments(tx: Tx) -> list[tuple[str, int, str]]:
-    """(workspace, number, name) of every experiment of all workspaces."""
-    query = select(experiments.c.workspace_id, experiments.c.experiment_id, experiments.c.name)
-    return [tuple(row) for row in tx.execute(query.execution_options(**ALL_WORKSPACES))]
 
 
 def all_sealed(tx: Tx) -> list[tuple[str, int, str, str]]:
@@ -305,15 +251,16 @@ def all_sealed(tx: Tx) -> list[tuple[str, int, str, str]]:
 def key_ids(tx: Tx, workspace: str, names: Iterable[str]) -> dict[str, int]:
     """The integer ids of attribute keys; new ones are made."""
     wanted = list(dict.fromkeys(names))
-    found = _find_keys(tx, workspace, wanted)
+    found = key_numbers(tx, workspace, wanted)
     missing = [name for name in wanted if name not in found]
     if missing:
         tx.execute(_INSERT_KEYS, [{"workspace_id": workspace, "name": name} for name in missing])
-        found.update(_find_keys(tx, workspace, missing))
+        found.update(key_numbers(tx, workspace, missing))
     return found
 
 
-def _find_keys(tx: Tx, workspace: str, names: Sequence[str]) -> dict[str, int]:
+def key_numbers(tx: Tx, workspace: str, names: Sequence[str]) -> dict[str, int]:
+    """The integer ids of those attribute keys that are known."""
     found: dict[str, int] = {}
     for at in range(0, len(names), 500):
         part = {"workspace": workspace, "names": names[at : at + 500]}
@@ -344,6 +291,13 @@ def upsert_values(tx: Tx, workspace: str, run_no: int, kind: str, values: Mappin
         tx.execute(change, changed)
     if fresh:
         tx.execute(add, fresh)
+
+
+def remove_tag(tx: Tx, workspace: str, run_no: int, key: str) -> bool:
+    """Take a tag off a run; whether it had it."""
+    ids = key_numbers(tx, workspace, [key])
+    own = (tags.c.workspace_id == workspace, tags.c.run_no == run_no, tags.c.key_id == ids.get(key, -1))
+    return tx.execute(delete(tags).where(*own)).rowcount > 0
 
 
 def _load_values(

@@ -11,7 +11,8 @@ from sqlalchemy import Row, Table, select
 from holdfast.kernel.matching import Wanted
 from holdfast.storage import Tx
 from holdfast.storage.matching import best_first, has_words
-from holdfast.tracking.store.runs import experiments, keys, params, runs, tags
+from holdfast.tracking.store.experiments import experiments
+from holdfast.tracking.store.runs import keys, params, runs, tags
 
 __all__ = [
     "NAMED_RUNS",
@@ -31,7 +32,9 @@ _SHOWN = (runs.c.run_no, runs.c.run_id, runs.c.name, runs.c.status, runs.c.start
 def find_experiments(tx: Tx, workspace: str, wanted: Wanted, limit: int) -> list[Row[Any]]:
     """(experiment_id, name, created_at) of experiments, the best and newest first."""
     query = select(experiments.c.experiment_id, experiments.c.name, experiments.c.created_at).where(
-        experiments.c.workspace_id == workspace, has_words(wanted.words, experiments.c.name)
+        experiments.c.workspace_id == workspace,
+        experiments.c.deleted_at.is_(None),
+        has_words(wanted.words, experiments.c.name),
     )
     order = best_first(wanted, experiments.c.name), experiments.c.experiment_id.desc()
     return list(tx.execute(query.order_by(*order).limit(limit)))
@@ -50,6 +53,7 @@ def find_runs(tx: Tx, workspace: str, wanted: Wanted, floor: int, limit: int) ->
         .where(
             runs.c.workspace_id == workspace,
             runs.c.run_no > floor,
+            runs.c.deleted_at.is_(None),
             has_words(wanted.words, runs.c.name, runs.c.run_id),
         )
         .order_by("rank", runs.c.run_no.desc())
@@ -84,6 +88,7 @@ def _attributes(
         .where(
             table.c.workspace_id == workspace,
             table.c.run_no > floor,
+            runs.c.deleted_at.is_(None),
             has_words(wanted.words, keys.c.name, table.c.value),
         )
     )
