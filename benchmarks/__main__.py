@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "serving", "replicas", "audit", "objects")
+NAMES = ("startup", "reads", "serving", "replicas", "audit", "objects", "memory")
 
 
 def main(names: list[str]) -> int:

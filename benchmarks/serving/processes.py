@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Server", "control_plane", "echo", "inference", "load", "unlogged", "wait_ready"]
+__all__ = ["Server", "control_plane", "echo", "free_ports", "inference", "load", "unlogged", "wait_ready"]
 
 
 class Server:
@@ -106,10 +106,22 @@ def wait_ready(url: str) -> None:
         try:
             urllib.request.urlopen(url).close()
             return
-        except urllib.error.HTTPError:
+        except urllib.error.URLError:
             if time.monotonic() > until:
                 raise
             time.sleep(0.05)
+
+
+def free_ports() -> int:
+    """A port whose successor is free too."""
+    while True:
+        port = _free_port()
+        with socket.socket() as other:
+            try:
+                other.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
 
 
 def _free_port() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.report import report
+from benchmarks.serving.processes import free_ports
 
 __all__ = ["main"]
 
@@ -73,7 +73,7 @@ def _processes(data: Path) -> None:
 
 
 def _start_and_stop(data: Path, rest_s: float) -> tuple[float, float, float]:
-    port = _free_ports()
+    port = free_ports()
     command = [sys.executable, "-m", "holdfast.app", "server", "--data", str(data), "--port", str(port)]
     started = time.perf_counter()
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_ENVIRONMENT)
@@ -101,19 +101,6 @@ def _wait(url: str) -> None:
             if time.monotonic() > until:
                 raise
             time.sleep(0.01)
-
-
-def _free_ports() -> int:
-    """A port whose successor is free too."""
-    while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                two.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
 
 
 def _sizes(folder: Path) -> None:

@@ -21,6 +21,8 @@ from holdfast.app.backup import HEADER, back_up
 from holdfast.app.restore import restore
 from holdfast.app.services import Services, open_services
 from holdfast.app.upkeep import pack_objects
+from holdfast.client import Client
+from holdfast.client.seen import SeenCheckpoints
 from holdfast.identity.service import system_caller
 from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.errors import Conflict, HoldfastError, IntegrityError, NotFound, Unauthenticated
@@ -387,3 +389,31 @@ def test_from_the_command_line_beside_a_server(start: Callable[..., Server], tmp
     assert again.http.get("/api/v1/audit/verify").json()["ok"] is True
     code, _, error = holdfast("restore", tmp_path / "b", "--data", tmp_path / "again")
     assert code == 1 and "not empty" in error
+
+
+def test_a_client_is_told_when_an_old_backup_took_the_place_of_the_log(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    """By the command line alone: back up, work on, restore the old file under the same address."""
+    seen, words = SeenCheckpoints(tmp_path / "seen"), tmp_path / "words"
+    words.write_text("open sesame")
+    server = start()
+    with Client(server.url, seen=seen) as client:
+        client.create_model("before")
+        assert client.verify_audit().ok  # signs, and so makes the key that names the log
+        code, _, error = holdfast("backup", tmp_path / "b", "--data", server.data, "--passphrase-file", words)
+        assert (code, error) == (0, "")
+        client.create_model("after")
+        assert client.verify_audit().ok
+    server.end()
+    code, _, error = holdfast(
+        "restore", tmp_path / "b", "--data", tmp_path / "old", "--passphrase-file", words
+    )
+    assert (code, error) == (0, "")
+    start(data=tmp_path / "old", port=server.port)
+    with Client(server.url, seen=seen) as client:
+        assert [model.name for model in client.list_models()] == ["before"]
+        with pytest.raises(IntegrityError, match="was set back"):
+            client.verify_audit()
+        assert client.verify_audit(accept=True).ok  # a restore that the user knows of
+        assert client.verify_audit().ok
