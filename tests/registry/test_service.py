@@ -14,7 +14,8 @@ from holdfast.kernel.clock import ManualClock
 from holdfast.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
 from holdfast.kernel.principal import Caller
 from holdfast.registry.records import Preparation
-from holdfast.registry.service import Registry, parse_version
+from holdfast.registry.rules import parse_version
+from holdfast.registry.service import Registry
 from holdfast.runtimes.records import Parity
 from holdfast.storage import Objects, Storage, trees
 from holdfast.tracking.models import MODEL_TREE, LoggedModels

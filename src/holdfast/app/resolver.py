@@ -13,7 +13,8 @@ from holdfast.kernel.principal import Caller
 from holdfast.monitoring.service import Monitor
 from holdfast.predictions.service import Predictions
 from holdfast.registry.records import ModelVersion
-from holdfast.registry.service import Registry, parse_version
+from holdfast.registry.rules import parse_version
+from holdfast.registry.service import Registry
 from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.models import LoggedModels
 from holdfast.tracking.service import Tracking

@@ -18,7 +18,8 @@ from holdfast.mlflow_api.errors import NotImplementedHere
 from holdfast.mlflow_api.files import one_level
 from holdfast.mlflow_api.runs import OfRun, RunCalls, run_of
 from holdfast.mlflow_api.wire import Message, answer, route
-from holdfast.registry.service import Registry, parse_version
+from holdfast.registry.rules import parse_version
+from holdfast.registry.service import Registry
 from holdfast.storage import Objects
 from holdfast.tracking.folder import SharedFolder
 from holdfast.tracking.models import FILE_LIMIT, LoggedModels

@@ -12,7 +12,8 @@ from holdfast.collaboration.panel import PanelOf
 from holdfast.kernel.errors import NotFound
 from holdfast.kernel.principal import Caller
 from holdfast.registry.records import AliasChange, ModelVersion, RegisteredModel
-from holdfast.registry.service import Registry, parse_version
+from holdfast.registry.rules import parse_version
+from holdfast.registry.service import Registry
 from holdfast.tracking.records import Run
 from holdfast.tracking.service import Tracking
 from holdfast.web import Call, Page, Route

@@ -10,7 +10,8 @@ from holdfast.chunks import TreeFile
 from holdfast.kernel.paging import Items
 from holdfast.kernel.times import parse_time
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion, RegisteredModel
-from holdfast.registry.service import Registry, parse_version
+from holdfast.registry.rules import parse_version
+from holdfast.registry.service import Registry
 from holdfast.storage import Objects
 from holdfast.web import Call, Route
 from holdfast.web.files import send_file

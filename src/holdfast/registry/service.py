@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -10,37 +9,31 @@ import msgspec
 from holdfast.audit import service as audit
 from holdfast.chunks import TreeFile
 from holdfast.identity.service import require
-from holdfast.kernel.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.matching import Found, Wanted
 from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
-from holdfast.registry import store
+from holdfast.registry import changes, store
+from holdfast.registry.changes import BESIDE_TREE, DEPLOYABLE_TREE, VERSION_TREE
 from holdfast.registry.records import AliasChange, AliasState, ModelVersion, Preparation, RegisteredModel
+from holdfast.registry.rules import check_alias, check_name, check_note, check_tags, parse_version
 from holdfast.registry.search import search_registry
 from holdfast.registry.sources import Source, read_source
 from holdfast.runtimes.files import read_model
 from holdfast.runtimes.records import ModelDescription
 from holdfast.storage import Objects, Storage, Tx, lock, trees
-from holdfast.tracking.batches import check_value
 from holdfast.tracking.folder import FOLDER_OWNER, FOLDER_TREE
 from holdfast.tracking.models import MODEL_TREE, LoggedModels
 from holdfast.tracking.query import Filter, Order
 from holdfast.tracking.service import RUN_TREE
 
-__all__ = ["BESIDE_TREE", "DEPLOYABLE_TREE", "REFERENCE_FILE", "VERSION_TREE", "Registry"]
+__all__ = ["REFERENCE_FILE", "Registry"]
 
-VERSION_TREE = "model_version"
-DEPLOYABLE_TREE = "deployable"
-BESIDE_TREE = "version_beside"
 DESCRIPTION_FILE = "holdfast-model.json"
 REFERENCE_FILE = "reference-scored.json.gz"
 _DESCRIPTION_LIMIT = 4_000_000
-_ALIAS = re.compile(r"[\w\-]{1,255}")
-_TAG_LIMIT, _NOTE_LIMIT = 100_000, 100_000
 _UNDESCRIBED = "It was not logged by holdfast's client, so it does not say how to serve it."
-_Tree = tuple[str, str, str]
-_NAME_HINT = "Use 1 to 250 characters without '/', ':', '@' and control characters."
 
 
 class Registry:
@@ -61,16 +54,16 @@ class Registry:
     ) -> RegisteredModel:
         """A new model without versions. Raises AlreadyExists when the name is taken."""
         require(caller, "registry:write")
-        _check_name(name)
-        _check_note(note)
+        check_name(name)
+        check_note(note)
         check_tags(tags or {})
 
         def fn(tx: Tx) -> RegisteredModel:
             lock(tx, "model", caller.workspace, name)
-            _refuse_taken(tx, caller, name)
-            _insert_model(tx, caller, name, note)
+            changes.refuse_taken(tx, caller, name)
+            changes.insert_model(tx, caller, name, note)
             store.put_tags(tx, caller.workspace, name, None, tags or {})
-            return _find_model(tx, caller, name)
+            return changes.find_model(tx, caller, name)
 
         return self._storage.write(fn)
 
@@ -112,21 +105,21 @@ class Registry:
     def get_model(self, caller: Caller, name: str) -> RegisteredModel:
         """One model. Raises NotFound, with the known names."""
         require(caller, "registry:read")
-        return self._storage.read(lambda tx: _find_model(tx, caller, name))
+        return self._storage.read(lambda tx: changes.find_model(tx, caller, name))
 
     def rename_model(self, caller: Caller, name: str, new_name: str) -> RegisteredModel:
         """Give a model another name. Audited. Raises AlreadyExists, and Conflict while a version is in use."""
         require(caller, "registry:write")
-        _check_name(new_name)
+        check_name(new_name)
         self._refuse_used(caller, name, None)
 
         def fn(tx: Tx) -> RegisteredModel:
             for held in sorted((name, new_name)):
                 lock(tx, "model", caller.workspace, held)
-            before = _find_model(tx, caller, name)
+            before = changes.find_model(tx, caller, name)
             if name == new_name:
                 return before
-            _refuse_taken(tx, caller, new_name)
+            changes.refuse_taken(tx, caller, new_name)
             store.rename_model(tx, caller.workspace, name, new_name)
             store.update_model(tx, caller.workspace, new_name, {"updated_at": caller.time_ms})
             audit.append(
@@ -137,20 +130,20 @@ class Registry:
                 before={"name": name},
                 after={"name": new_name},
             )
-            return _find_model(tx, caller, new_name)
+            return changes.find_model(tx, caller, new_name)
 
         return self._storage.write(fn)
 
     def describe_model(self, caller: Caller, name: str, note: str) -> RegisteredModel:
         """Say what a model is for, in Markdown."""
         require(caller, "registry:write")
-        _check_note(note)
+        check_note(note)
 
         def fn(tx: Tx) -> RegisteredModel:
             lock(tx, "model", caller.workspace, name)
-            _find_model(tx, caller, name)
+            changes.find_model(tx, caller, name)
             store.update_model(tx, caller.workspace, name, {"note": note, "updated_at": caller.time_ms})
-            return _find_model(tx, caller, name)
+            return changes.find_model(tx, caller, name)
 
         return self._storage.write(fn)
 
@@ -161,9 +154,9 @@ class Registry:
 
         def fn(tx: Tx) -> None:
             lock(tx, "model", caller.workspace, name)
-            model = _find_model(tx, caller, name)
+            model = changes.find_model(tx, caller, name)
             for version in model.versions:
-                _drop_trees(tx, caller, version)
+                changes.drop_trees(tx, caller, version)
             store.delete_model(tx, caller.workspace, name)
             before = {"versions": [version.version for version in model.versions]}
             audit.append(tx, caller, action="model.delete", object=f"model:{name}", before=before)
@@ -176,9 +169,9 @@ class Registry:
         check_tags(tags)
 
         def fn(tx: Tx) -> None:
-            _hold(tx, caller, name, version)
+            changes.hold(tx, caller, name, version)
             store.put_tags(tx, caller.workspace, name, version, tags)
-            _touch(tx, caller, name, version)
+            changes.touch(tx, caller, name, version)
 
         self._storage.write(fn)
 
@@ -187,9 +180,9 @@ class Registry:
         require(caller, "registry:write")
 
         def fn(tx: Tx) -> None:
-            _hold(tx, caller, name, version)
+            changes.hold(tx, caller, name, version)
             if store.remove_tag(tx, caller.workspace, name, version, key):
-                _touch(tx, caller, name, version)
+                changes.touch(tx, caller, name, version)
 
         self._storage.write(fn)
 
@@ -198,7 +191,7 @@ class Registry:
         run can't hurt it. The model is made when its name is new. The worker prepares the version afterwards.
         """
         require(caller, "registry:write")
-        _check_name(name)
+        check_name(name)
         logged = self._models.get_model(caller, model_id)
         if logged.status != "ready" or logged.digest is None:
             raise Conflict(
@@ -219,7 +212,7 @@ class Registry:
             source=f"models:/{model_id}",
         )
         tree = (MODEL_TREE, model_id, "")
-        return self._storage.write(lambda tx: _register(tx, caller, version, tree, makes_model=True))
+        return self._storage.write(lambda tx: changes.register(tx, caller, version, tree, makes_model=True))
 
     def create_version(
         self,
@@ -240,8 +233,8 @@ class Registry:
         is_placeholder: the source is a mere word, as MLflow's prompts have it. Raises NotFound for an unknown model.
         """
         require(caller, "registry:write")
-        _check_name(name)
-        _check_note(note)
+        check_name(name)
+        check_note(note)
         check_tags(tags or {})
         found = Source() if is_placeholder else read_source(source, run_id=run_id, model_id=model_id)
         tree = self._tree_of(caller, found)
@@ -266,9 +259,9 @@ class Registry:
             link=link,
             tags=dict(tags or {}),
         )
-        return self._storage.write(lambda tx: _register(tx, caller, version, tree, makes_model=False))
+        return self._storage.write(lambda tx: changes.register(tx, caller, version, tree, makes_model=False))
 
-    def _tree_of(self, caller: Caller, source: Source) -> _Tree | None:
+    def _tree_of(self, caller: Caller, source: Source) -> changes.Tree | None:
         """The tree (kind, owner, folder) that a source names; None when it is not ours or not here."""
         if source.model_id:
             self._models.get_model(caller, source.model_id)
@@ -280,7 +273,7 @@ class Registry:
             return (FOLDER_TREE, FOLDER_OWNER, source.folder)
         return (RUN_TREE, source.run_id, source.path) if source.run_id else None
 
-    def _describe_tree(self, caller: Caller, tree: _Tree | None) -> ModelDescription | None:
+    def _describe_tree(self, caller: Caller, tree: changes.Tree | None) -> ModelDescription | None:
         if tree is None:
             return None
         kind, owner, folder = tree
@@ -292,13 +285,13 @@ class Registry:
     def update_version(self, caller: Caller, name: str, version: int, note: str) -> ModelVersion:
         """Say what a version is, in Markdown."""
         require(caller, "registry:write")
-        _check_note(note)
+        check_note(note)
 
         def fn(tx: Tx) -> ModelVersion:
-            _hold(tx, caller, name, version)
+            changes.hold(tx, caller, name, version)
             values = {"note": note, "updated_at": caller.time_ms}
             store.update_version(tx, caller.workspace, name, version, values)
-            return _find_version(tx, caller, name, version)
+            return changes.find_version(tx, caller, name, version)
 
         return self._storage.write(fn)
 
@@ -308,11 +301,11 @@ class Registry:
         self._refuse_used(caller, name, version)
 
         def fn(tx: Tx) -> None:
-            _hold(tx, caller, name, version)
-            found = _find_version(tx, caller, name, version)
+            changes.hold(tx, caller, name, version)
+            found = changes.find_version(tx, caller, name, version)
             for alias in found.aliases:
-                _delete_alias(tx, caller, name, alias, version)
-            _drop_trees(tx, caller, found)
+                changes.delete_alias(tx, caller, name, alias, version)
+            changes.drop_trees(tx, caller, found)
             store.delete_version(tx, caller.workspace, name, version)
             store.update_model(tx, caller.workspace, name, {"updated_at": caller.time_ms})
             audit.append(
@@ -332,19 +325,19 @@ class Registry:
         alias = stage.lower() if stage in ("Staging", "Production") else ""
 
         def fn(tx: Tx) -> ModelVersion:
-            _hold(tx, caller, name, version)
+            changes.hold(tx, caller, name, version)
             standing = {one.alias: one.version for one in store.aliases_of(tx, caller.workspace, name)}
             before = standing.get(alias) if alias else None
             if archive_others and before not in (None, version):
-                _archive(tx, caller, name, int(before or 0), caller.time_ms)
+                changes.archive(tx, caller, name, int(before or 0), caller.time_ms)
             for other in ("staging", "production"):
                 if other != alias and standing.get(other) == version:
-                    _delete_alias(tx, caller, name, other, version)
+                    changes.delete_alias(tx, caller, name, other, version)
             if alias:
-                _set_alias(tx, caller, name, alias, version, "")
-            _archive(tx, caller, name, version, caller.time_ms if stage == "Archived" else None)
-            _touch(tx, caller, name, version)
-            return _find_version(tx, caller, name, version)
+                changes.set_alias(tx, caller, name, alias, version, "")
+            changes.archive(tx, caller, name, version, caller.time_ms if stage == "Archived" else None)
+            changes.touch(tx, caller, name, version)
+            return changes.find_version(tx, caller, name, version)
 
         return self._storage.write(fn)
 
@@ -370,7 +363,7 @@ class Registry:
     def get_version(self, caller: Caller, name: str, version: int) -> ModelVersion:
         """One version. Raises NotFound, with the known versions."""
         require(caller, "registry:read")
-        return self._storage.read(lambda tx: _find_version(tx, caller, name, version))
+        return self._storage.read(lambda tx: changes.find_version(tx, caller, name, version))
 
     def registrations(self, caller: Caller, model_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
         """The (name, version) pairs that were registered from each of the logged models."""
@@ -395,10 +388,12 @@ class Registry:
 
         def fn(tx: Tx) -> ModelVersion:
             if at:
-                return _find_version(tx, caller, name, _find_alias(tx, caller, name, alias).version)
+                return changes.find_version(
+                    tx, caller, name, changes.find_alias(tx, caller, name, alias).version
+                )
             if slash:
-                return _find_version(tx, caller, slashed, parse_version(number))
-            versions = _find_model(tx, caller, spec).versions
+                return changes.find_version(tx, caller, slashed, parse_version(number))
+            versions = changes.find_model(tx, caller, spec).versions
             if not versions:
                 raise NotFound(f"The registered model {spec!r} has no version.", hint="Register one first.")
             return versions[0]
@@ -410,12 +405,12 @@ class Registry:
     def set_alias(self, caller: Caller, name: str, alias: str, version: int, reason: str = "") -> AliasState:
         """Point an alias at a version; pointing it where it points already changes nothing."""
         require(caller, "registry:write")
-        _check_alias(alias)
+        check_alias(alias)
 
         def fn(tx: Tx) -> AliasState:
             lock(tx, "model", caller.workspace, name)
-            _find_version(tx, caller, name, version)
-            return _set_alias(tx, caller, name, alias, version, reason)
+            changes.find_version(tx, caller, name, version)
+            return changes.set_alias(tx, caller, name, alias, version, reason)
 
         return self._storage.write(fn)
 
@@ -425,9 +420,9 @@ class Registry:
 
         def fn(tx: Tx) -> None:
             lock(tx, "model", caller.workspace, name)
-            states = {state.alias: state for state in _find_model(tx, caller, name).aliases}
+            states = {state.alias: state for state in changes.find_model(tx, caller, name).aliases}
             if alias in states:
-                _delete_alias(tx, caller, name, alias, states[alias].version)
+                changes.delete_alias(tx, caller, name, alias, states[alias].version)
 
         self._storage.write(fn)
 
@@ -438,7 +433,7 @@ class Registry:
         require(caller, "registry:read")
 
         def fn(tx: Tx) -> list[AliasChange]:
-            _find_model(tx, caller, name)
+            changes.find_model(tx, caller, name)
             return store.alias_changes(tx, caller.workspace, name, alias, at)
 
         changes = self._storage.read(fn)
@@ -489,10 +484,10 @@ class Registry:
 
         def fn(tx: Tx) -> ModelVersion:
             lock(tx, "model", caller.workspace, name)
-            found = _find_version(tx, caller, name, version)
+            found = changes.find_version(tx, caller, name, version)
             if found.status != "pending":
                 return found
-            digest = _store_trees(tx, caller, found, outcome)
+            digest = changes.store_trees(tx, caller, found, outcome)
             values = {
                 "status": outcome.status,
                 "runtime": outcome.runtime,
@@ -510,172 +505,6 @@ class Registry:
                 digest=digest,
                 after={"status": outcome.status, "runtime": outcome.runtime, "message": outcome.message},
             )
-            return _find_version(tx, caller, name, version)
+            return changes.find_version(tx, caller, name, version)
 
         return self._storage.write(fn)
-
-
-def parse_version(text: str) -> int:
-    """A version number from text. Raises InvalidInput."""
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 1:
-        raise InvalidInput(f"{text[:40]!r} is not a version number.", hint="Versions count from 1.")
-    return int(text)
-
-
-def _store_trees(tx: Tx, caller: Caller, version: ModelVersion, outcome: Preparation) -> str | None:
-    owner = version.version_id
-    for path, (sha256, size) in outcome.beside_files.items():
-        trees.put_file(tx, caller.workspace, BESIDE_TREE, owner, path, sha256, size)
-    if outcome.status != "ready":
-        return None
-    trees.copy_tree(tx, caller.workspace, (VERSION_TREE, owner), (DEPLOYABLE_TREE, owner))
-    for path, (sha256, size) in outcome.deployable_files.items():
-        trees.put_file(tx, caller.workspace, DEPLOYABLE_TREE, owner, path, sha256, size)
-    return trees.seal(tx, caller.workspace, DEPLOYABLE_TREE, owner)
-
-
-def _register(
-    tx: Tx, caller: Caller, version: ModelVersion, tree: _Tree | None, *, makes_model: bool
-) -> ModelVersion:
-    """Give the version its number and its own rows of the tree's files."""
-    lock(tx, "model", caller.workspace, version.name)
-    if not store.has_model(tx, caller.workspace, version.name):
-        if not makes_model:
-            raise _no_model(tx, caller, version.name)
-        _insert_model(tx, caller, version.name)
-    if tree is not None:
-        trees.copy_tree(tx, caller.workspace, tree[:2], (VERSION_TREE, version.version_id), folder=tree[2])
-    digest = trees.seal(tx, caller.workspace, VERSION_TREE, version.version_id, may_be_empty=not makes_model)
-    number = store.next_version(tx, caller.workspace, version.name)
-    version = msgspec.structs.replace(version, version=number, digest=digest)
-    store.insert_version(tx, caller.workspace, version)
-    audit.append(
-        tx,
-        caller,
-        action="version.register",
-        object=f"model:{version.name}/{number}",
-        digest=digest,
-        after={"version": number, "model_id": version.model_id, "run_id": version.run_id},
-    )
-    return version
-
-
-def _drop_trees(tx: Tx, caller: Caller, version: ModelVersion) -> None:
-    for kind in (VERSION_TREE, DEPLOYABLE_TREE, BESIDE_TREE):
-        trees.drop_tree(tx, caller.workspace, kind, version.version_id)
-
-
-def _archive(tx: Tx, caller: Caller, name: str, version: int, at: int | None) -> None:
-    store.update_version(tx, caller.workspace, name, version, {"archived_at": at})
-
-
-def _set_alias(tx: Tx, caller: Caller, name: str, alias: str, version: int, reason: str) -> AliasState:
-    before = {state.alias: state for state in store.aliases_of(tx, caller.workspace, name)}.get(alias)
-    if before is not None and before.version == version:
-        return before
-    state = AliasState(alias, version, caller.time_ms, caller.principal.name)
-    store.set_alias(tx, caller.workspace, name, state)
-    store.update_model(tx, caller.workspace, name, {"updated_at": caller.time_ms})
-    audit.append(
-        tx,
-        caller,
-        action="alias.set",
-        object=f"model:{name}@{alias}",
-        before=None if before is None else {"version": before.version},
-        after={"version": version},
-        reason=reason,
-    )
-    return state
-
-
-def _delete_alias(tx: Tx, caller: Caller, name: str, alias: str, version: int) -> None:
-    store.delete_alias(tx, caller.workspace, name, alias, caller.time_ms, caller.principal.name)
-    before = {"version": version}
-    audit.append(tx, caller, action="alias.delete", object=f"model:{name}@{alias}", before=before)
-
-
-def _hold(tx: Tx, caller: Caller, name: str, version: int | None) -> None:
-    """Hold a model, and be sure that it, or its version, is there. Raises NotFound."""
-    lock(tx, "model", caller.workspace, name)
-    if version is not None:
-        _find_version(tx, caller, name, version)
-    elif not store.has_model(tx, caller.workspace, name):
-        raise _no_model(tx, caller, name)
-
-
-def _touch(tx: Tx, caller: Caller, name: str, version: int | None) -> None:
-    values = {"updated_at": caller.time_ms}
-    if version is not None:
-        store.update_version(tx, caller.workspace, name, version, values)
-    store.update_model(tx, caller.workspace, name, values)
-
-
-def _refuse_taken(tx: Tx, caller: Caller, name: str) -> None:
-    if store.has_model(tx, caller.workspace, name):
-        raise AlreadyExists(f"There is a registered model {name!r} already.", details={"model": name})
-
-
-def _insert_model(tx: Tx, caller: Caller, name: str, note: str = "") -> None:
-    store.insert_model(tx, caller.workspace, name, caller.time_ms, note)
-    audit.append(tx, caller, action="model.create", object=f"model:{name}", after={"name": name})
-
-
-def _find_model(tx: Tx, caller: Caller, name: str) -> RegisteredModel:
-    found = store.load_models(tx, caller.workspace, [name])
-    if not found:
-        raise _no_model(tx, caller, name)
-    return found[0]
-
-
-def _no_model(tx: Tx, caller: Caller, name: str) -> NotFound:
-    known = store.list_models(tx, caller.workspace)
-    return NotFound(
-        f"There is no registered model {name[:80]!r}.", details={"model": name[:80], "known": known[:50]}
-    )
-
-
-def _find_version(tx: Tx, caller: Caller, name: str, version: int) -> ModelVersion:
-    found = store.find_version(tx, caller.workspace, name, version)
-    if found is None:
-        known = [one.version for one in _find_model(tx, caller, name).versions]
-        raise NotFound(
-            f"The registered model {name!r} has no version {version}.",
-            details={"model": name, "version": version, "known": known[:50]},
-        )
-    return found
-
-
-def _find_alias(tx: Tx, caller: Caller, name: str, alias: str) -> AliasState:
-    states = {state.alias: state for state in _find_model(tx, caller, name).aliases}
-    if alias not in states:
-        raise NotFound(
-            f"The registered model {name!r} has no alias {alias[:80]!r}.",
-            hint=f"Set it with: holdfast model alias {name} {alias or 'production'} VERSION",
-            details={"known": sorted(states)},
-        )
-    return states[alias]
-
-
-def _check_name(name: str) -> None:
-    clean = name.strip() and len(name) <= 250 and not any(char in "/:@" or ord(char) < 32 for char in name)
-    if not clean or name in (".", "..") or name != name.strip():
-        raise InvalidInput(f"{name[:80]!r} is not a name for a registered model.", hint=_NAME_HINT)
-
-
-def check_tags(tags: Mapping[str, str]) -> None:
-    """Raises InvalidInput unless tags of a model or version may be so."""
-    for key, value in tags.items():
-        check_value("tag", key, value, _TAG_LIMIT)
-
-
-def _check_note(note: str) -> None:
-    if len(note) > _NOTE_LIMIT or "\0" in note:
-        raise InvalidInput(f"A description has {len(note)} characters or a NUL; the limit is {_NOTE_LIMIT}.")
-
-
-def _check_alias(alias: str) -> None:
-    if not _ALIAS.fullmatch(alias) or alias == "latest" or re.fullmatch(r"v\d+", alias):
-        raise InvalidInput(
-            f"{alias[:80]!r} is not an alias.",
-            hint="Use 1 to 255 letters, digits, '_' or '-'; not 'latest', not 'v' and a number.",
-        )

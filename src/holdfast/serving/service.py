@@ -21,8 +21,9 @@ from holdfast.kernel.principal import Caller
 from holdfast.predictions.labels import canonical_label
 from holdfast.predictions.records import Deployed, Endpoint, MonitorFields, Reference, model_name
 from holdfast.predictions.service import close_endpoint, deploy_endpoint, find_endpoint, set_status
+from holdfast.registry.changes import BESIDE_TREE
 from holdfast.registry.records import ModelVersion
-from holdfast.registry.service import BESIDE_TREE, REFERENCE_FILE, Registry
+from holdfast.registry.service import REFERENCE_FILE, Registry
 from holdfast.serving import store
 from holdfast.serving.records import (
     Deployment,
