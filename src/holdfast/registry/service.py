@@ -436,10 +436,10 @@ class Registry:
             changes.find_model(tx, caller, name)
             return store.alias_changes(tx, caller.workspace, name, alias, at)
 
-        changes = self._storage.read(fn)
+        moves = self._storage.read(fn)
         if at is None:
-            return Items(changes[::-1])
-        standing = {change.alias: change for change in changes}
+            return Items(moves[::-1])
+        standing = {change.alias: change for change in moves}
         return Items([change for change in standing.values() if change.version is not None])
 
     # Files
