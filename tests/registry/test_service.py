@@ -63,7 +63,7 @@ def test_an_unknown_model_is_told_with_the_known_ones(
 ) -> None:
     with pytest.raises(NotFound, match="'fligths'") as caught:
         registry.get_model(caller, "fligths")
-    assert caught.value.details == {"known": ["flights"]}
+    assert caught.value.details["known"] == ["flights"]
 
 
 # Versions
@@ -149,7 +149,7 @@ def test_an_unknown_version_is_told_with_the_known_ones(
 ) -> None:
     with pytest.raises(NotFound, match="no version 9") as caught:
         registry.get_version(caller, flights, 9)
-    assert caught.value.details == {"known": [3, 2, 1]}
+    assert caught.value.details["known"] == [3, 2, 1]
 
 
 def test_the_versions_of_a_run(registry: Registry, caller: Caller, flights: str) -> None:
