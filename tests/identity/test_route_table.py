@@ -87,6 +87,7 @@ def test_every_route_lets_a_role_in_or_refuses_it_as_it_declares(
             assert route.path in OPEN_TO_ALL or answer.status_code != 401, what
         else:
             assert answer.status_code == 403, what
+            assert "does not belong to this browser" not in answer.text, what
 
 
 @pytest.mark.parametrize("role", ROLE_PERMISSIONS)
