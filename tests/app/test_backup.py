@@ -391,8 +391,17 @@ def test_from_the_command_line_beside_a_server(start: Callable[..., Server], tmp
     assert code == 1 and "not empty" in error
 
 
+@pytest.mark.parametrize(
+    ("signed_before", "with_keys", "alarm"),
+    [
+        (True, True, "was set back"),
+        (True, False, "does not follow|no statement|shows the audit log"),
+        (False, True, "shows the audit log"),
+        (False, False, "shows the audit log"),
+    ],
+)
 def test_a_client_is_told_when_an_old_backup_took_the_place_of_the_log(
-    start: Callable[..., Server], tmp_path: Path
+    start: Callable[..., Server], tmp_path: Path, signed_before: bool, with_keys: bool, alarm: str
 ) -> None:
     """By the command line alone: back up, work on, restore the old file under the same address."""
     seen, words = SeenCheckpoints(tmp_path / "seen"), tmp_path / "words"
@@ -400,20 +409,20 @@ def test_a_client_is_told_when_an_old_backup_took_the_place_of_the_log(
     server = start()
     with Client(server.url, seen=seen) as client:
         client.create_model("before")
-        assert client.verify_audit().ok  # signs, and so makes the key that names the log
-        code, _, error = holdfast("backup", tmp_path / "b", "--data", server.data, "--passphrase-file", words)
+        if signed_before:
+            assert client.verify_audit().ok  # signs, and so makes the key that names the log
+        keys = ("--passphrase-file", words) if with_keys else ()
+        code, _, error = holdfast("backup", tmp_path / "b", "--data", server.data, *keys)
         assert (code, error) == (0, "")
         client.create_model("after")
         assert client.verify_audit().ok
     server.end()
-    code, _, error = holdfast(
-        "restore", tmp_path / "b", "--data", tmp_path / "old", "--passphrase-file", words
-    )
+    code, _, error = holdfast("restore", tmp_path / "b", "--data", tmp_path / "old", *keys)
     assert (code, error) == (0, "")
     start(data=tmp_path / "old", port=server.port)
     with Client(server.url, seen=seen) as client:
         assert [model.name for model in client.list_models()] == ["before"]
-        with pytest.raises(IntegrityError, match="was set back"):
+        with pytest.raises(IntegrityError, match=alarm):
             client.verify_audit()
         assert client.verify_audit(accept=True).ok  # a restore that the user knows of
         assert client.verify_audit().ok

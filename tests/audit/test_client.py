@@ -34,8 +34,8 @@ def test_a_log_that_grows_is_followed(
         entries(count)
         assert client.verify_audit().ok
         assert client.audit_checkpoint().size == client.verify_audit().size
-    [file] = (tmp_path / "seen").iterdir()
-    assert file.stat().st_size < 2_000
+    files = [*(tmp_path / "seen").iterdir()]
+    assert len(files) == 2 and all(file.stat().st_size < 2_000 for file in files)
 
 
 def test_an_old_backup_raises_the_alarm(
@@ -130,11 +130,13 @@ def test_what_is_remembered_is_whole_or_an_error(
 ) -> None:
     entries(1)
     connect().audit_checkpoint()
-    [file] = (tmp_path / "seen").iterdir()
-    kept = file.read_bytes()
-    file.write_bytes(kept[:50])
-    with pytest.raises(IntegrityError, match="can't be read from"):
-        connect().audit_checkpoint()
+    for file in [*(tmp_path / "seen").iterdir()]:
+        kept = file.read_bytes()
+        file.write_bytes(kept[:50])
+        with pytest.raises(IntegrityError, match="can't be read"):
+            connect().audit_checkpoint()
+        file.write_bytes(kept)
+    assert connect().audit_checkpoint().size == 1
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match="can't be remembered"):
         connect(folder="file").verify_audit(accept=True)

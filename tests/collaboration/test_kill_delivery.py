@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import holdfast
+from holdfast.client.seen import SeenCheckpoints
 from holdfast.collaboration.channels import Channels
 from holdfast.collaboration.deliver import CLAIM_MS, Courier
 from holdfast.collaboration.events import Match
@@ -83,7 +84,7 @@ def test_a_worker_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -
     with System(tmp_path / "data", options=("--allow-egress", "127.0.0.1")) as system:
         token = (tmp_path / "data" / "admin.token").read_text().strip()
         admin = holdfast.Client(system.url, token=token)
-        client = holdfast.Client(system.url)
+        client = holdfast.Client(system.url, seen=SeenCheckpoints(tmp_path / "seen"))
         admin.add_webhook("ci", receiver.url, events=["comment"])
         run = f"run:{client.create_run('talk').run_id}"
         said = []

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import holdfast
+from holdfast.client.seen import SeenCheckpoints
 from tests.faults.system import System
 
 HERE = Path(__file__).parent
@@ -66,7 +67,7 @@ def test_a_classic_session(url: str, tmp_path: Path, group: str) -> None:
     assert seen["autolog"] == ["FINISHED", "0.5", True] and "estimator.html" in seen["autolog files"]
     assert seen["deleted"] == ["deleted", True]
     assert seen["param"] == ["INVALID_PARAMETER_VALUE", True]
-    with holdfast.Client(url) as native:
+    with holdfast.Client(url, seen=SeenCheckpoints(tmp_path / "seen")) as native:
         assert {one.name for one in native.list_experiments()} == {"Default", "classic"}
         assert native.verify_audit().ok
 

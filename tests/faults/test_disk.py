@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 import holdfast
+from holdfast.client.seen import SeenCheckpoints
 from tests.faults.system import System, build_shim, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -21,7 +22,7 @@ class Written:
 
     def __init__(self, system: System, folder: Path) -> None:
         self._folder = folder
-        self.client = holdfast.Client(system.url)
+        self.client = holdfast.Client(system.url, seen=SeenCheckpoints(self._folder / "seen"))
         self.run = self.client.create_run("disk").run_id
         self.steps: list[int] = []
         self.artifacts: list[str] = []
@@ -58,7 +59,7 @@ class Written:
     def move(self, system: System) -> None:
         """Go on at another server."""
         self.close()
-        self.client = holdfast.Client(system.url)
+        self.client = holdfast.Client(system.url, seen=SeenCheckpoints(self._folder / "seen"))
 
     def check(self) -> None:
         """Everything acknowledged is there and reads back."""

@@ -28,6 +28,7 @@ class AuditVerbs:
 
     _api: Api
     _seen: SeenCheckpoints
+    _server: str
 
     def audit_log(self, *, page_size: int = 100) -> Iterator[AuditEntry]:
         """The entries of the audit log, newest first, fetched page by page."""
@@ -46,7 +47,7 @@ class AuditVerbs:
         """
         report = self._api.get(f"{_AUDIT}/verify", AuditReport)
         view = self._api.get(f"{_AUDIT}/checkpoint", CheckpointView)
-        checkpoint = self._seen.accept(view.key, view.note) if accept else self._check(view)
+        checkpoint = self._seen.accept(view.key, view.note, self._server) if accept else self._check(view)
         proof = (
             self._prove(report.size, checkpoint.tree.size) if 0 < report.size < checkpoint.tree.size else []
         )
@@ -104,7 +105,9 @@ class AuditVerbs:
         return self._api.post(f"{_KEYS}/{segment(name)}/rotate", {}, KeyView)
 
     def _check(self, view: CheckpointView) -> Checkpoint:
-        return self._seen.check(view.key, view.note, rotations=self._rotations, prove=self._prove)
+        return self._seen.check(
+            view.key, view.note, server=self._server, rotations=self._rotations, prove=self._prove
+        )
 
     def _rotations(self) -> Sequence[Rotation]:
         for key in self.list_keys():

@@ -57,6 +57,7 @@ class Client(
         self.connection = Connection.resolve(url, token, workspace)
         self._make_transport = transport
         self._seen = seen or SeenCheckpoints()
+        self._server = self.url
         self._transports: list[Transport] = []
         self._lock = threading.Lock()
         self._endpoints: dict[str, Endpoint] = {}

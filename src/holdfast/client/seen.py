@@ -27,8 +27,19 @@ class _Seen(msgspec.Struct, frozen=True):
     note: str
 
 
+class _Server(msgspec.Struct, frozen=True):
+    """One file: the origin of the log that was seen at a server's address."""
+
+    server: str
+    origin: str
+
+
 class SeenCheckpoints:
-    """A folder with a file per log, by default ~/.holdfast/checkpoints. The log's origin names the file."""
+    """A folder with a file per log and one per server, by default ~/.holdfast/checkpoints.
+
+    The log's origin names its file. Which log a server has is remembered too: one that was restored without its keys, or
+    put in the place of another, has another origin.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -38,16 +49,19 @@ class SeenCheckpoints:
         key: str,
         note: str,
         *,
+        server: str,
         rotations: Callable[[], Sequence[Rotation]],
         prove: Callable[[int, int], Sequence[bytes]],
     ) -> Checkpoint:
         """The checkpoint of a note, after it was checked against the last one seen; then it is the last one seen.
 
-        `rotations()` and `prove(first, second)` ask the server when they are needed. Raises IntegrityError when the
-        signature or a rotation is wrong, when the log is shorter than it was (a rollback), or when it does not contain
-        what it contained (a fork): what was seen then stays.
+        `server` is the address that showed it; `rotations()` and `prove(first, second)` ask it when they are needed.
+        Raises IntegrityError when the signature or a rotation is wrong, when the server shows another log than before,
+        when the log is shorter than it was (a rollback), or when it does not contain what it contained (a fork): what was
+        seen then stays.
         """
         checkpoint = open_checkpoint(note, parse_key(key))
+        self._check_origin(server, checkpoint.tree.origin)
         seen = self.last(checkpoint.tree.origin)
         if seen is not None:
             follow(
@@ -57,8 +71,23 @@ class SeenCheckpoints:
                 self._rotations(seen, checkpoint, rotations),
             )
             _check_history(seen, checkpoint, prove)
-        self.accept(key, note)
-        return checkpoint
+        return self.accept(key, note, server)
+
+    def _check_origin(self, server: str, origin: str) -> None:
+        try:
+            known = msgspec.json.decode(self._server_path(server).read_bytes(), type=_Server).origin
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            raise IntegrityError(
+                f"Which log this client saw at {server} can't be read: {error}", hint=_ACCEPT
+            ) from error
+        if known != origin:
+            raise IntegrityError(
+                f"The server at {server} shows the audit log {origin!r}, and this client saw {known!r} there. A backup "
+                "was restored without its keys, or another deployment answers at this address.",
+                hint=f"Ask its administrator. {_ACCEPT}",
+            )
 
     def last(self, origin: str) -> Checkpoint | None:
         """The last checkpoint seen of a log; None for a log that was never seen."""
@@ -74,15 +103,23 @@ class SeenCheckpoints:
                 hint=_ACCEPT,
             ) from error
 
-    def accept(self, key: str, note: str) -> Checkpoint:
-        """Make this the last checkpoint seen, whatever was before. Atomic; raises IntegrityError for a wrong signature."""
+    def accept(self, key: str, note: str, server: str) -> Checkpoint:
+        """Make this the last checkpoint seen, and its log that of the server, whatever was before.
+
+        Atomic; raises IntegrityError for a wrong signature.
+        """
         checkpoint = open_checkpoint(note, parse_key(key))
-        path = self._path(checkpoint.tree.origin)
+        origin = checkpoint.tree.origin
+        self._write(self._path(origin), msgspec.json.encode(_Seen(key, note)))
+        self._write(self._server_path(server), msgspec.json.encode(_Server(server, origin)))
+        return checkpoint
+
+    def _write(self, path: Path, content: bytes) -> None:
         temporary = path.with_name(f".{path.name}.{new_id()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with temporary.open("xb") as file:
-                file.write(msgspec.json.encode(_Seen(key, note)))
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -91,11 +128,16 @@ class SeenCheckpoints:
                 f"The checkpoint can't be remembered in {path.parent}: {error.strerror}.",
                 hint="Make the folder writable; without it a log that was set back would not be noticed.",
             ) from error
-        return checkpoint
 
     def _path(self, origin: str) -> Path:
+        return self._file("", origin)
+
+    def _server_path(self, server: str) -> Path:
+        return self._file("server-", server)
+
+    def _file(self, prefix: str, name: str) -> Path:
         folder = self._folder or Path.home() / ".holdfast" / "checkpoints"
-        return folder / f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}.json"
+        return folder / f"{prefix}{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
 
     @staticmethod
     def _rotations(
