@@ -21,11 +21,16 @@ ErrorPage = Callable[[Request, HoldfastError], Response]
 Dialect = Callable[[HoldfastError], tuple[int, Any]]
 
 _encoder = msgspec.json.Encoder()
+_strict = json.JSONEncoder(allow_nan=False, ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 def json_bytes(value: Any) -> bytes:
     """The JSON of a record; NaN and infinities travel as the texts `NaN`, `Infinity`, `-Infinity`."""
-    return _encoder.encode(_finite(msgspec.to_builtins(value)))
+    plain = msgspec.to_builtins(value)
+    try:  # the library's encoder tells of such a number ten times as fast as a walk here would
+        return _strict.encode(plain).encode()
+    except ValueError:
+        return _encoder.encode(_finite(plain))
 
 
 def _finite(value: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     Index,
     PrimaryKeyConstraint,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
     insert,
     select,
@@ -60,6 +62,20 @@ _links = Table(
     Column("step", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "run_no", "direction", "model_id"),
     Index("ix_run_model_workspace_id_model_id", "workspace_id", "model_id"),
+)
+# Built once: building a statement takes SQLAlchemy longer than running it.
+_WORKSPACE: BindParameter[str] = bindparam("workspace")
+_RUNS: BindParameter[int] = bindparam("runs", expanding=True)
+_LOAD_INPUTS = (
+    select(inputs.c.run_no, inputs.c.tags, datasets)
+    .join(datasets, datasets.c.dataset_no == inputs.c.dataset_no)
+    .where(inputs.c.workspace_id == _WORKSPACE, inputs.c.run_no.in_(_RUNS))
+    .order_by(inputs.c.run_no, inputs.c.dataset_no)
+)
+_LOAD_MODELS = (
+    select(_links)
+    .where(_links.c.workspace_id == _WORKSPACE, _links.c.run_no.in_(_RUNS))
+    .order_by(_links.c.run_no, _links.c.step, _links.c.model_id)
 )
 
 
@@ -129,21 +145,14 @@ def load_links(tx: Tx, workspace: str, numbers: Sequence[int]) -> dict[int, RunL
     """What each of the runs used and put out; those without anything are missing."""
     found: dict[int, RunLinks] = {}
     for at in range(0, len(numbers), 500):
-        part = numbers[at : at + 500]
-        used = (
-            select(inputs.c.run_no, inputs.c.tags, datasets)
-            .join(datasets, datasets.c.dataset_no == inputs.c.dataset_no)
-            .where(inputs.c.workspace_id == workspace, inputs.c.run_no.in_(part))
-            .order_by(inputs.c.run_no, inputs.c.dataset_no)
-        )
-        for row in tx.execute(used):
+        part = {"workspace": workspace, "runs": numbers[at : at + 500]}
+        for row in tx.execute(_LOAD_INPUTS, part):
             dataset = LoggedDataset(
                 row.name, row.digest, row.source_type, row.source, row.schema, row.profile
             )
             links = found.setdefault(row.run_no, RunLinks([], [], []))
             links.datasets.append(DatasetInput(dataset, msgspec.json.decode(row.tags)))
-        linked = select(_links).where(_links.c.workspace_id == workspace, _links.c.run_no.in_(part))
-        for row in tx.execute(linked.order_by(_links.c.run_no, _links.c.step, _links.c.model_id)):
+        for row in tx.execute(_LOAD_MODELS, part):
             links = found.setdefault(row.run_no, RunLinks([], [], []))
             side = links.models_in if row.direction == "in" else links.models_out
             side.append(ModelLink(row.model_id, row.step))

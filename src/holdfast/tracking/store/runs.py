@@ -143,7 +143,9 @@ def _load_statement(table: Table, *columns: Any) -> Select[Any]:
 
 
 _LOAD_PARAMS, _LOAD_TAGS = _load_statement(params, params.c.value), _load_statement(tags, tags.c.value)
-_LOAD_SUMMARIES = _load_statement(summaries, *[c for c in summaries.c if c.name != "run_no"])
+_LOAD_SUMMARIES = _load_statement(
+    summaries, *(summaries.c[name] for name in ("last", "last_step", "last_time", "min", "max", "count"))
+)
 _ATTRIBUTES = {
     kind: (
         select(table.c.key_id).where(table.c.workspace_id == _WORKSPACE, table.c.run_no == bindparam("run")),
@@ -156,6 +158,7 @@ _ATTRIBUTES = {
     )
     for kind, table in (("params", params), ("tags", tags))
 }
+_NAN = float("nan")
 
 
 def insert_run(tx: Tx, workspace: str, run: Run) -> int:
@@ -306,7 +309,7 @@ def _load_values(
     found: dict[int, dict[str, str]] = {}
     for at in range(0, len(numbers), 500):
         part = {"workspace": workspace, "runs": numbers[at : at + 500]}
-        for run_no, name, value in tx.execute(statement, part):
+        for run_no, name, value in tx.execute(statement, part).all():
             found.setdefault(run_no, {})[name] = value
     return found
 
@@ -315,11 +318,6 @@ def _load_summaries(tx: Tx, workspace: str, numbers: Sequence[int]) -> dict[int,
     found: dict[int, dict[str, MetricSummary]] = {}
     for at in range(0, len(numbers), 500):
         part = {"workspace": workspace, "runs": numbers[at : at + 500]}
-        for row in tx.execute(_LOAD_SUMMARIES, part):
-            found.setdefault(row.run_no, {})[row.name] = _summary(row)
+        for run_no, name, last, *rest in tx.execute(_LOAD_SUMMARIES, part).all():
+            found.setdefault(run_no, {})[name] = MetricSummary(_NAN if last is None else last, *rest)
     return found
-
-
-def _summary(row: Row[Any]) -> MetricSummary:
-    last = float("nan") if row.last is None else row.last
-    return MetricSummary(last, row.last_step, row.last_time, row.min, row.max, row._mapping["count"])
