@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
     insert,
     or_,
@@ -153,6 +154,22 @@ _version_tags = Table(
     PrimaryKeyConstraint("workspace_id", "name", "version", "key"),
 )
 _ALL_OF_A_MODEL = (_models, _versions, _aliases, _changes, _model_tags, _version_tags)
+# Built once: building a statement takes SQLAlchemy longer than running it.
+_OF_NAMES = {
+    table: select(table)
+    .where(
+        table.c.workspace_id == bindparam("workspace"),
+        table.c.name.in_(bindparam("names", expanding=True)),
+    )
+    .order_by(order)
+    for table, order in (
+        (_models, _models.c.name),
+        (_versions, _versions.c.version.desc()),
+        (_aliases, _aliases.c.alias),
+        (_model_tags, _model_tags.c.key),
+        (_version_tags, _version_tags.c.key),
+    )
+}
 
 
 def insert_model(tx: Tx, workspace: str, name: str, now_ms: int, note: str = "") -> None:
@@ -177,19 +194,13 @@ def load_models(tx: Tx, workspace: str, names: Sequence[str]) -> list[Registered
     aliases: dict[str, list[AliasState]] = {}
     tags: dict[str, dict[str, str]] = {}
     for at in range(0, len(names), 500):
-        part = names[at : at + 500]
-        own = {
-            table: (table.c.workspace_id == workspace, table.c.name.in_(part)) for table in _ALL_OF_A_MODEL
-        }
-        rows.update((row.name, row) for row in tx.execute(select(_models).where(*own[_models])))
-        for row in tx.execute(select(_aliases).where(*own[_aliases]).order_by(_aliases.c.alias)):
+        own = {"workspace": workspace, "names": names[at : at + 500]}
+        rows.update((row.name, row) for row in tx.execute(_OF_NAMES[_models], own))
+        for row in tx.execute(_OF_NAMES[_aliases], own):
             aliases.setdefault(row.name, []).append(AliasState(row.alias, row.version, row.since, row.by))
-        for row in tx.execute(select(_model_tags).where(*own[_model_tags]).order_by(_model_tags.c.key)):
+        for row in tx.execute(_OF_NAMES[_model_tags], own):
             tags.setdefault(row.name, {})[row.key] = row.value
-        found = tx.execute(
-            select(_versions).where(*own[_versions]).order_by(_versions.c.version.desc())
-        ).all()
-        for version in _records(tx, workspace, found):
+        for version in _records(tx, workspace, tx.execute(_OF_NAMES[_versions], own).all()):
             versions.setdefault(version.name, []).append(version)
     return [
         RegisteredModel(
@@ -515,14 +526,10 @@ def _records(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[ModelVers
     aliases: dict[tuple[str, int], list[str]] = {}
     tags: dict[tuple[str, int], dict[str, str]] = {}
     for at in range(0, len(names), 500):
-        part = names[at : at + 500]
-        query = select(_aliases).where(_aliases.c.workspace_id == workspace, _aliases.c.name.in_(part))
-        for row in tx.execute(query.order_by(_aliases.c.alias)):
+        own = {"workspace": workspace, "names": names[at : at + 500]}
+        for row in tx.execute(_OF_NAMES[_aliases], own):
             aliases.setdefault((row.name, row.version), []).append(row.alias)
-        tagged = select(_version_tags).where(
-            _version_tags.c.workspace_id == workspace, _version_tags.c.name.in_(part)
-        )
-        for row in tx.execute(tagged.order_by(_version_tags.c.key)):
+        for row in tx.execute(_OF_NAMES[_version_tags], own):
             tags.setdefault((row.name, row.version), {})[row.key] = row.value
     return [
         ModelVersion(
