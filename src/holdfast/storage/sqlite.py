@@ -29,6 +29,8 @@ _GROUP = 16
 _GROUP_S = 0.002
 _BUSY_MS = 10_000
 _OVERFLOW = 32
+_WRITER_CACHE_KB, _READER_CACHE_KB = 8000, 2000
+"""Of pages, by connection; behind them stands the operating system's own cache."""
 
 
 class _Job:
@@ -214,7 +216,7 @@ def _engine(path: Path, begin: str, pool_size: int) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            "cache_size=-8000",
+            f"cache_size=-{_WRITER_CACHE_KB if begin == 'BEGIN IMMEDIATE' else _READER_CACHE_KB}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         if begin == "BEGIN":
