@@ -60,8 +60,8 @@ def test_what_is_not_there_has_no_comments(
 
 def test_an_object_has_one_name(collaboration: Collaboration, caller: Caller, run: str) -> None:
     by_name = collaboration.create_comment(caller, "experiment:Default", "hello")
-    assert by_name.object == "experiment:1"
-    assert collaboration.list_threads(caller, "experiment:1").items[0].comment == by_name
+    assert by_name.object == "experiment:0"
+    assert collaboration.list_threads(caller, "experiment:0").items[0].comment == by_name
     assert collaboration.create_comment(caller, "audit:0", "who was it?").object == "audit:0"
 
 

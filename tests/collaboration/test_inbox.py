@@ -200,7 +200,7 @@ def test_watching_is_ones_own(collaboration: Collaboration, people: dict[str, Ca
     collaboration.watch(people["ada"], run)
     collaboration.watch(people["ada"], "experiment:Default")
     assert [one.object for one in collaboration.list_subscriptions(people["ada"]).items] == [
-        "experiment:1",
+        "experiment:0",
         run,
     ]
     assert collaboration.list_subscriptions(people["grace"]).items == []
