@@ -125,6 +125,23 @@ def test_what_is_no_finite_number(mlflow: Protocol, run: str) -> None:
     ]
 
 
+def test_a_metric_that_is_logged_again_for_its_model_counts_once(mlflow: Protocol, run: str) -> None:
+    model = mlflow.post("logged-models", experiment_id="0", name="m", source_run_id=run)["model"]["info"][
+        "model_id"
+    ]
+    largest = 1.7976931348623157e308
+    for value, again in ((0.5, 0.5), ("Infinity", largest), ("NaN", "NaN")):
+        metric = {"key": f"m{value}", "timestamp": T, "step": 1}
+        mlflow.post("runs/log-batch", run_id=run, metrics=[{**metric, "value": value}])
+        other = {**metric, "value": 0.25, "step": 2}
+        known = {**metric, "value": again, "model_id": model}
+        mlflow.post("runs/log-batch", run_id=run, metrics=[known, {**other, "model_id": model}])
+        native = mlflow.http.get(f"/api/v1/runs/{run}").json()["metrics"][f"m{value}"]
+        assert (native["count"], native["last"]) == (2, 0.25)
+    measured = mlflow.get(f"logged-models/{model}")["model"]["data"]["metrics"]
+    assert [one["value"] for one in measured] == [0.5, 0.25, largest, 0.25, "NaN", 0.25]
+
+
 def test_a_history_in_pages_and_of_nothing(mlflow: Protocol, run: str) -> None:
     metrics = [{"key": "m", "value": n, "timestamp": T + n, "step": n} for n in range(1000)]
     mlflow.post("runs/log-batch", run_id=run, metrics=metrics)

@@ -27,6 +27,7 @@ from holdfast.mlflow_api.wire import (
     encode_offset,
     limit_of,
     route,
+    value_of,
 )
 from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.points import spread_steps
@@ -303,7 +304,7 @@ class RunCalls:
         tags: dict[str, str],
     ) -> Raw:
         name = tags.pop(RUN_NAME_TAG, None)
-        points = [MetricPoint(one.key, one.value, one.step, one.timestamp) for one in metrics]
+        points = [MetricPoint(one.key, value_of(one.value), one.step, one.timestamp) for one in metrics]
         try:
             self._tracking.log_batch(
                 call.caller,
@@ -488,7 +489,7 @@ def _of_models(run_id: str, metrics: Sequence[_Metric]) -> dict[str, list[ModelM
             found.setdefault(one.model_id, []).append(
                 ModelMetric(
                     one.key,
-                    one.value,
+                    value_of(one.value),
                     one.timestamp,
                     one.step,
                     run_id,

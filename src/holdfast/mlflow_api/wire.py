@@ -29,6 +29,7 @@ __all__ = [
     "limit_of",
     "number_of",
     "route",
+    "value_of",
 ]
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -172,6 +173,11 @@ def number_of(value: float) -> float | str:
     if math.isfinite(value):
         return value
     return "NaN" if value != value else math.copysign(LARGEST, value)
+
+
+def value_of(number: float) -> float:
+    """The double behind a number of MLflow's: its clients send back as the largest number what was infinite."""
+    return math.copysign(math.inf, number) if abs(number) >= LARGEST else number
 
 
 def limit_of(value: int | None, *, default: int, most: int, name: str = "max_results") -> int:

@@ -25,6 +25,7 @@ __all__ = [
     "downsample",
     "encode_points",
     "history_of",
+    "known_points",
     "points_of",
     "spread_steps",
 ]
@@ -124,6 +125,15 @@ def points_of(key: str, batches: Sequence[Columns]) -> Points | None:
     """
     found = _gathered(key, batches, -(2**63), 2**63 - 1)
     return None if found is None else _distinct(found, np.lexsort((found.value, found.step, found.time)))
+
+
+def known_points(key: str, batches: Sequence[Columns]) -> set[tuple[int, int, str]]:
+    """(step, time, value as text, so that NaN equals itself) of one metric's points."""
+    found = points_of(key, batches)
+    if found is None:
+        return set()
+    columns = (found.step.tolist(), found.time.tolist(), map(repr, found.value.tolist()))
+    return set(zip(*columns, strict=True))
 
 
 def history_of(

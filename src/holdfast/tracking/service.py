@@ -26,11 +26,19 @@ from holdfast.tracking.experiments import (
     number_of_id,
 )
 from holdfast.tracking.names import check_name, invent_name
-from holdfast.tracking.points import Points, decode_points, encode_points, history_of, points_of
+from holdfast.tracking.points import (
+    Points,
+    decode_points,
+    encode_points,
+    history_of,
+    known_points,
+    points_of,
+)
 from holdfast.tracking.query import Filter, Order
 from holdfast.tracking.records import (
     Batch,
     MetricHistory,
+    MetricPoint,
     ModelMetric,
     Recipe,
     Run,
@@ -184,6 +192,8 @@ class Tracking:
         """
         require(caller, "tracking:write")
         check_batch(batch)
+        if of_models:
+            batch = msgspec.structs.replace(batch, metrics=self._new_points(caller, run_id, batch.metrics))
         columns, blob = encode_points(batch.metrics, caller.time_ms)
         news = summarise(columns)
 
@@ -209,6 +219,17 @@ class Tracking:
                 metric_store.merge_summaries(tx, caller.workspace, run_no, ids, news)
 
         self._storage.write(fn)
+
+    def _new_points(self, caller: Caller, run_id: str, points: Sequence[MetricPoint]) -> list[MetricPoint]:
+        """The points that the run has not yet: clients log a metric again when they learn what model it is of."""
+
+        def fn(tx: Tx) -> list[bytes]:
+            run_no = run_store.run_number(tx, caller.workspace, run_id)
+            return [] if run_no is None else metric_store.load_batches(tx, caller.workspace, run_no)
+
+        batches = [decode_points(blob) for blob in self._storage.read(fn)]
+        known = {key: known_points(key, batches) for key in {point.key for point in points}}
+        return [one for one in points if (one.step, one.time, repr(float(one.value))) not in known[one.key]]
 
     def finish_run(
         self,
