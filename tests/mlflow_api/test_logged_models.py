@@ -165,4 +165,7 @@ def test_what_is_registered_from_it(mlflow: Protocol) -> None:
     assert info["tags"] == [{"key": "mlflow.modelVersions", "value": '[{"name":"flights","version":"1"}]'}]
     place = mlflow.get("model-versions/get-download-uri", name="flights", version="1")
     assert place == {"artifact_uri": info["artifact_uri"]}
-    mlflow.refused("POST", "model-versions/create", **{**given, "model_id": "m-" + "0" * 32})
+    unknown = {**given, "model_id": "m-" + "0" * 32}
+    mlflow.refused("POST", "model-versions/create", **unknown)
+    mlflow.refused("POST", "model-versions/create", 404, **{**unknown, "source": "s3://bucket/model"})
+    assert len(mlflow.get("model-versions/search", filter="name = 'flights'")["model_versions"]) == 1

@@ -237,6 +237,8 @@ class Registry:
         check_note(note)
         check_tags(tags or {})
         found = Source() if is_placeholder else read_source(source, run_id=run_id, model_id=model_id)
+        if model_id:
+            self._models.get_model(caller, model_id)
         tree = self._tree_of(caller, found)
         if found.model_id and not run_id:
             run_id = self._models.get_model(caller, found.model_id).run_id or ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -21,6 +21,9 @@ __all__ = ["Clause", "Filter", "Grammar", "Kind", "Order", "parse_filter", "pars
 Kind = Literal["text", "number", "listed"]
 """How an attribute compares: as text, as a number, or as text that may also be looked for in a list."""
 Operator = Literal["=", "!=", ">", ">=", "<", "<=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"]
+_OPERATORS: dict[str, Operator] = {one: one for one in get_args(Operator)}
+_KINDS: dict[str, Kind] = {"metric": "number", "dataset": "listed"}
+"""Of what is no attribute; the rest is text."""
 _NUMERIC = frozenset({"=", "!=", ">", ">=", "<", "<="})
 _TEXTUAL = frozenset({"=", "!=", "LIKE", "ILIKE"})
 _LISTS = frozenset({"IN", "NOT IN"})
@@ -220,7 +223,7 @@ def _identifier(tokens: _Tokens, grammar: Grammar, more: frozenset[str]) -> tupl
 def _kind(entity: str, key: str, grammar: Grammar) -> Kind:
     if entity == "attribute":
         return grammar.attributes[key]
-    return {"metric": "number", "dataset": "listed"}.get(entity, "text")  # type: ignore[return-value]
+    return _KINDS.get(entity, "text")
 
 
 def _operator(tokens: _Tokens) -> Operator:
@@ -236,9 +239,10 @@ def _operator(tokens: _Tokens) -> Operator:
         text = "NOT IN"
     elif text == "<>":
         text = "!="
-    if text not in _NUMERIC | _TEXTUAL | _LISTS | _NULLS:
+    found = _OPERATORS.get(text)
+    if found is None:
         raise _wrong(f"{token.text[:60]!r}", "a comparison: = != > >= < <= LIKE ILIKE IN")
-    return text  # type: ignore[return-value]
+    return found
 
 
 def _check_operator(entity: str, key: str, kind: Kind, operator: Operator, grammar: Grammar) -> None:
