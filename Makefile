@@ -32,12 +32,12 @@ check: setup
 
 test: setup
 	@sh tools/system_packages.sh
-	@sh tools/judges.sh mlflow-317
+	@for group in mlflow-317 libraries; do sh tools/judges.sh $$group; done
 	$(BIN)/python -m pytest -m 'not slow'
 
 test-full: setup
 	@sh tools/system_packages.sh full
-	@for group in judges scanner $(CLIENTS); do sh tools/judges.sh $$group; done
+	@for group in judges libraries scanner mlflow-server $(CLIENTS); do sh tools/judges.sh $$group; done
 	HOLDFAST_FULL=1 $(BIN)/python -m pytest
 
 demo: setup
@@ -52,5 +52,5 @@ docs: setup
 constraints: setup
 	$(BIN)/uv pip compile -q pyproject.toml --extra server --extra demo --extra otel --group dev \
 	  --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --upgrade -o constraints.txt
-	for group in judges scanner $(CLIENTS); do $(BIN)/uv pip compile -q --group $$group --python-version 3.11 --universal \
+	for group in judges libraries scanner mlflow-server trackio $(CLIENTS); do $(BIN)/uv pip compile -q --group $$group --python-version 3.11 --universal \
 	  --generate-hashes --no-header --no-emit-index-url --upgrade -o constraints-$$group.txt; done

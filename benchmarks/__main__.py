@@ -5,7 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "reads", "serving", "replicas", "audit", "objects", "memory")
+NAMES = (
+    "startup",
+    "client",
+    "reads",
+    "serving",
+    "replicas",
+    "audit",
+    "objects",
+    "memory",
+    "tracking",
+    "pages",
+)
 
 
 def main(names: list[str]) -> int:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make .venv-$1 from constraints-$1.txt: third parties' programs that judge ours, apart from our own environment
-# because they pin other versions. $1: judges, scanner, or a client of MLflow (mlflow-2, mlflow-36, mlflow-317).
+# because they pin other versions. $1: judges, libraries (what our client is used with), scanner, mlflow-server (its own server, for benchmarks), trackio (too), or a client of MLflow
+# (mlflow-2, mlflow-36, mlflow-317).
 set -eu
 group=$1
 venv=.venv-$group

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.version import __version__
 
 if TYPE_CHECKING:
+    from holdfast import optuna
     from holdfast.client.active import ActiveRun
     from holdfast.client.client import Client
     from holdfast.client.session import (
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
         finish_run,
         init,
         log_artifact,
+        log_dict,
+        log_figure,
+        log_image,
         log_metric,
         log_metrics,
         log_model,
         log_param,
         log_params,
+        log_table,
+        log_text,
         set_tag,
         set_tags,
         start_run,
@@ -38,22 +44,29 @@ __all__ = [
     "finish_run",
     "init",
     "log_artifact",
+    "log_dict",
+    "log_figure",
+    "log_image",
     "log_metric",
     "log_metrics",
     "log_model",
     "log_param",
     "log_params",
+    "log_table",
+    "log_text",
+    "optuna",
     "set_tag",
     "set_tags",
     "start_run",
 ]
 
+_MODULES = {"errors": "holdfast.kernel.errors", "optuna": "holdfast.optuna"}
 _HOMES = {"ActiveRun": "holdfast.client.active", "Client": "holdfast.client.client"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        value: Any = importlib.import_module("holdfast.kernel.errors")
+    if name in _MODULES:
+        value: Any = importlib.import_module(_MODULES[name])
     elif name in __all__:
         value = getattr(importlib.import_module(_HOMES.get(name, "holdfast.client.session")), name)
     else:

@@ -28,6 +28,7 @@ class Watched:
         self.page = page
         self.problems: list[str] = []
         self._navigations = 0
+        self._given_up: list[str] = []
         self._begun: dict[Request, int] = {}
         page.on("request", self._begin)
         page.on("console", lambda message: self._note(message.type, message.text))
@@ -47,12 +48,18 @@ class Watched:
         if request.is_navigation_request() and request.frame == self.page.main_frame:
             self._navigations += 1
             self._begun.clear()
+            # The browser may tell of what it gives up before it tells of where it goes.
+            self.problems[:] = [one for one in self.problems if one not in self._given_up]
+            self._given_up.clear()
         self._begun[request] = self._navigations
 
     def _fail(self, request: Request) -> None:
-        is_left = self._begun.get(request) != self._navigations
-        if not (is_left and request.failure == "net::ERR_ABORTED"):
-            self.problems.append(f"{request.url}: {request.failure}")
+        told = f"{request.url}: {request.failure}"
+        if request.failure != "net::ERR_ABORTED":
+            self.problems.append(told)
+        elif self._begun.get(request) == self._navigations:
+            self.problems.append(told)
+            self._given_up.append(told)
 
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
@@ -93,7 +100,17 @@ def addresses(life: Life) -> dict[str, str]:
         "fleet": "/",
         "experiments": "/experiments",
         "experiment": f"/experiments/{life.experiment_id}",
+        "charts": f"/experiments/{life.experiment_id}?tab=charts",
+        "parallel": f"/experiments/{life.experiment_id}?tab=parallel",
+        "scatter": f"/experiments/{life.experiment_id}?tab=scatter",
+        "groups": f"/experiments/{life.experiment_id}?group=status",
+        "change": f"/runs/change?run={life.run_id}",
         "run": f"/runs/{life.run_id}",
+        "artifacts": f"/runs/{life.run_id}/artifacts",
+        "image": f"/runs/{life.run_id}/artifacts/media/val/sample/2.png",
+        "document": f"/runs/{life.run_id}/artifacts/reports/report.html",
+        "table": f"/runs/{life.run_id}/artifacts/tables/all/0.parquet",
+        "text": f"/runs/{life.run_id}/artifacts/notes.txt",
         "models": "/models",
         "model": f"/models/{MODEL}",
         "version": f"/models/{MODEL}/{life.version}",
@@ -113,7 +130,8 @@ def addresses(life: Life) -> dict[str, str]:
 
 
 PAGES = (
-    "fleet", "experiments", "experiment", "run", "models", "model", "version", "endpoints", "endpoint",
+    "fleet", "experiments", "experiment", "charts", "parallel", "scatter", "groups", "change",
+    "run", "artifacts", "image", "document", "table", "text", "models", "model", "version", "endpoints", "endpoint",
     "endpoint by day", "an input's values", "incidents", "incident", "audit", "audit entry",
     "search", "activity", "inbox", "comment",
 )  # fmt: skip

@@ -18,6 +18,15 @@ ENDPOINT, MODEL, EXPERIMENT = "orders", "orders", "orders"
 FIRST_MONDAY = parse_time("2025-03-03")
 WEEKS, ROWS, HARM_FROM = 10, 400, 5
 _PATIENCE_S = 180.0
+REPORT = """\
+<!doctype html><html lang="en"><title>report</title><h1>report</h1><p id="seen"></p><script>
+const seen = ["ran"];
+for (const look of [() => document.cookie, () => parent.document.title, () => localStorage.length]) {
+  try { look(); seen.push("seen"); } catch (error) { seen.push(error.name); }
+}
+document.getElementById("seen").textContent = seen.join(" ");
+</script></html>
+"""
 _MARKDOWN = """\
 - one `value`
 - two
@@ -99,11 +108,24 @@ def _train(client: Client, random: np.random.Generator) -> tuple[str, int]:
             for step in range(60):
                 run.log_metric("loss", 0.7 * 0.95**step + 0.4, step=step)
             run.log_metric("accuracy", float(model.score(reference[features], reference["late"])))
-            run.log_artifact(b"<h1>report</h1>", "reports/report.html")
+            _look_at(run, random)
             logged = holdfast.log_model(model, reference=reference, target="late", positive=1, register=MODEL)
             version = int(logged.registered_version or 0)
             run_id = run.run_id
     return run_id, version
+
+
+def _look_at(run: Any, random: np.random.Generator) -> None:
+    """What one looks at: a document whose script tells what it sees, an image at three steps, a figure, tables."""
+    run.log_artifact(REPORT.encode(), "reports/report.html")
+    for step in range(3):
+        run.log_image("val/sample", random.random((24, 32)), step=step)
+    run.log_artifact(REPORT.encode(), "figures/roc/0.html")
+    frame = make_rows(random, 300)
+    run.log_table("errors", frame)
+    run.log_table("all", frame, form="parquet")
+    run.log_artifact(frame.to_csv(index=False).encode(), "tables/all.csv")
+    run.log_text("one\ntwo\n", "notes.txt")
 
 
 def _live_week(client: Client, week: int, random: np.random.Generator) -> None:

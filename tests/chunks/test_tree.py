@@ -68,6 +68,8 @@ def test_a_file_without_digest_or_size_is_refused(file: TreeFile) -> None:
         "100%",
         "50%20of",
         "a" * 1024,
+        "images/val#sample%step%3%timestamp%1760000000000%5c2c9c1e-4f1a-4d0e-9b1f-0123456789ab.png",
+        "images/a%step%25%timestamp%1760000000000%002c9c1e-4f1a-4d0e-9b1f-0123456789ab%compressed.webp",
     ],
 )
 def test_paths_that_a_tree_may_hold(path: str) -> None:
@@ -79,7 +81,9 @@ def test_paths_that_a_tree_may_hold(path: str) -> None:
     ["", "/", "/etc/passwd", "//a", ".", "..", "../a", "a/..", "a/../b", "a/./b", "./a", "a//b", "a/",
      "..\\a", "a\\b", "\\\\host\\share", "a\x00b", "a\nb", "a\x7f", "a\x85b", "a/\x1b[31m",
      "e\u0301", "\u212b", "\ud800", "é" * 513, "%2e%2e/x", "a%2F..%2fb", "%2Fetc/passwd", "a%5cb", "a%00b",
-     "%252e%252e%252fx"],
+     "%252e%252e%252fx",
+     "%2e%2e/x%step%3%timestamp%1760000000000%5c2c9c1e-4f1a-4d0e-9b1f-0123456789ab.png",
+     "a%5cb%timestamp%1760000000000%5c2c9c1e-4f1a-4d0e-9b1f-0123456789ab.png"],
 )  # fmt: skip
 def test_paths_that_a_tree_refuses(path: str) -> None:
     with pytest.raises(InvalidInput, match="path"):

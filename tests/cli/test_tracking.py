@@ -134,14 +134,3 @@ def test_the_audit_log_is_shown_and_verified(holdfast, client) -> None:
     assert holdfast("audit", "verify").stdout.startswith(
         f"ok: {report['size']} entries, root {report['root']}"
     )
-
-
-def test_undelivered_batches_are_delivered_later(holdfast, client, tmp_path: Path) -> None:
-    import base64
-
-    run = client.create_run("cli-unsent")
-    body = b'{"metrics":[{"key":"loss","value":1.0,"step":0,"time":1}],"params":{},"tags":{}}'
-    file = tmp_path / "unsent.jsonl"
-    file.write_text(json.dumps({"run_id": run.run_id, "body": base64.b64encode(body).decode()}) + "\n")
-    assert holdfast("runs", "send", file).returncode == 0
-    assert client.get_run(run.run_id).metrics["loss"].count == 1 and not file.exists()

@@ -38,6 +38,7 @@ def test_every_command_of_the_tutorial_does_what_it_says(client: Client, tmp_pat
     environment = {
         **os.environ,
         "HOLDFAST_URL": client.url,
+        "HOLDFAST_HOME": str(tmp_path / "home"),  # what another server showed at this address is not for it
         "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
     }
     commands = [line for block in _blocks("sh")[1:] for line in block.splitlines()]

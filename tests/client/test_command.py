@@ -32,7 +32,9 @@ def _artifact(plane, name: str) -> str:
 
 
 def _end(plane) -> dict:
-    return json.loads(plane.bodies("POST /api/v1/runs/r1/finish")[0])
+    ended = json.loads(plane.bodies("POST /api/v1/runs/r1/finish")[0])
+    assert isinstance(ended.pop("end_time"), int)
+    return ended
 
 
 def _git(*arguments: str) -> str:
@@ -98,6 +100,19 @@ def test_a_signal_is_passed_on_and_recorded(recording, client: Client) -> None:
 def test_a_command_killed_by_a_signal(recording, client: Client) -> None:
     assert record_command(client, ["sh", "-c", "kill -9 $$"]).exit_code == 137
     assert _end(recording) == {"status": "killed", "exit_code": 137}
+
+
+def test_system_metrics_are_of_the_command_and_sampled_once(recording, client: Client, monkeypatch) -> None:
+    recording.on("POST /api/v1/runs/r1/batch", (200, {}))
+    monkeypatch.setenv("HOLDFAST_SYSTEM_METRICS", "0.1")
+    code = "import os, time; x = 'y' * 3 * 10**8; time.sleep(1); assert 'HOLDFAST_SYSTEM_METRICS' not in os.environ"
+    assert record_command(client, [sys.executable, "-c", code]).exit_code == 0
+    bodies = recording.bodies("POST /api/v1/runs/r1/batch")
+    points = [point for body in bodies for point in json.loads(body)["metrics"]]
+    used = [point["value"] for point in points if point["key"] == "system/process_memory_mb"]
+    assert len(used) > 3 and max(used) > min(used) + 250
+    with pytest.raises(InvalidInput, match="seconds are not possible"):
+        record_command(client, ["true"], system_metrics=-1)
 
 
 def test_an_unknown_command_makes_no_run(recording, client: Client) -> None:

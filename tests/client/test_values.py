@@ -11,7 +11,8 @@ from holdfast.kernel.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
-    "value", [1, 1.0, True, np.float32(1), np.int64(1), np.bool_(True), np.array(1.0), Decimal(1)]
+    "value",
+    [1, 1.0, True, np.float32(1), np.int64(1), np.bool_(True), np.array(1.0), np.array([[1.0]]), Decimal(1)],
 )
 def test_number_look_alikes_become_floats(value: object) -> None:
     assert metric_value("loss", value) == 1.0 and type(metric_value("loss", value)) is float

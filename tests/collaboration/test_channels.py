@@ -316,7 +316,7 @@ def test_tags_of_the_object_route(
     post.channels.add_webhook(admin, "ci", receiver.url, Match(events=("run",), tags={"team": "pricing"}))
     for team in ("pricing", "ads"):
         run = composition.tracking.create_run(admin)
-        composition.tracking.log_batch(admin, run.run_id, Batch(tags={"team": team}), team)
+        composition.tracking.metrics.log_batch(admin, run.run_id, Batch(tags={"team": team}), team)
         composition.tracking.finish_run(admin, run.run_id, "finished")
     post.follow()
     post.courier.deliver_due()

@@ -162,6 +162,7 @@ def test_two_followers_never_tell_the_same(
     from holdfast.audit.service import AuditLog
     from holdfast.collaboration.follow import Follower
     from holdfast.collaboration.outbox import Outbox
+    from holdfast.mlflow_api.news import RegistryNews
 
     class Overtaken(AuditLog):
         def entries_after(self, index: int, limit: int) -> Any:
@@ -171,7 +172,8 @@ def test_two_followers_never_tell_the_same(
 
     collaboration.create_comment(people["ada"], run, "@grace")
     storage = composition.storage
-    Follower(storage, Overtaken(storage), Outbox(storage, composition.resolver)).follow(0)
+    outbox, source = Outbox(storage, composition.resolver), RegistryNews(composition.registry)
+    Follower(storage, Overtaken(storage), outbox, composition.hooks, source).follow(0)
     assert len(news(collaboration, people["grace"])) == 1
 
 

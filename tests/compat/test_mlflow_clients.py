@@ -72,6 +72,71 @@ def test_a_classic_session(url: str, tmp_path: Path, group: str) -> None:
         assert native.verify_audit().ok
 
 
+@pytest.mark.parametrize("group", [pytest.param("mlflow-36", marks=pytest.mark.slow), "mlflow-317"])
+def test_traces_and_prompts(url: str, tmp_path: Path, group: str) -> None:
+    seen = run_script(group, "mlflow_traces.py", url, tmp_path)
+    assert seen["state"] == ["OK", "ERROR"] and seen["exception"] == ["exception"]
+    assert seen["spans"] == {"answer": "LLM", "look up": "RETRIEVER"}
+    assert seen["inner"] == [{"q": "Is it late?"}, ["flights are late"], ["a", "b"], 0.5, 3, True]
+    assert seen["request"] == {"question": "Is it late?"}
+    assert seen["found"] == [True] * 6
+    assert seen["tag"] == "ada" and seen["untagged"]
+    assert seen["assessed"] == [["good", True], ["truth", "yes"]]
+    assert seen["prompt"] == ["Hello {{name}}", "Good day Ada", ["greet"], []]
+    assert seen["deleted"] == [1, True] and seen["told"] == []
+
+
+@pytest.mark.parametrize("group", [pytest.param("mlflow-36", marks=pytest.mark.slow), "mlflow-317"])
+def test_webhooks(url: str, tmp_path: Path, group: str) -> None:
+    assert run_script(group, "mlflow_webhooks.py", url, tmp_path) == {
+        "events": ["model_version.created", "model_version_alias.created"],
+        "status": "ACTIVE",
+        "read": ["ci", "https://192.0.32.10/hook", "for CI"],
+        "changed": ["cd", ["registered_model.created"], "DISABLED"],
+        "listed": ["two"],
+        "tested": [False, True],  # nobody can be reached from here
+        "left": ["two"],
+        "gone": "RESOURCE_DOES_NOT_EXIST",
+    }
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        pytest.param("mlflow-2", marks=pytest.mark.slow),
+        pytest.param("mlflow-36", marks=pytest.mark.slow),
+        "mlflow-317",
+    ],
+)
+def test_a_file_that_a_client_would_send_in_parts_comes_whole(url: str, tmp_path: Path, group: str) -> None:
+    assert run_script(group, "mlflow_large.py", url, tmp_path) == {"size": 3 * 2**20, "same": True}
+
+
+def test_who_a_client_is_by_its_environment(url: str, tmp_path: Path) -> None:
+    """A token, or a name and a password, as MLflow's client sends them; the audit log has who it was."""
+    secret = (tmp_path / "data" / "admin.token").read_text().strip()
+    password = "correct horse battery"
+    with holdfast.Client(url, token=secret, seen=SeenCheckpoints(tmp_path / "seen")) as admin:
+        for name in ("ada", "grace"):
+            admin.add_user(name, password=password)
+            admin.grant_role(name, "contributor")
+        token = admin.create_token("ci", of="ada").secret
+        given = [
+            {"MLFLOW_TRACKING_TOKEN": token},
+            {"MLFLOW_TRACKING_USERNAME": "grace", "MLFLOW_TRACKING_PASSWORD": password},
+        ]
+        for number, environment in enumerate(given):
+            more = {**environment, "NAME": f"e{number}"}
+            assert run_script("mlflow-317", "mlflow_access.py", url, tmp_path, **more) == {"made": True}
+        made = [one for one in admin.audit_log() if one.action == "experiment.create"]
+        assert [one.actor_name for one in made] == ["grace", "ada"]
+        wrong = run_script(
+            "mlflow-317", "mlflow_access.py", url, tmp_path, MLFLOW_TRACKING_TOKEN="no", NAME="x"
+        )
+        assert (wrong["made"], wrong["code"]) == (False, "UNAUTHENTICATED")
+        assert {one.name for one in admin.list_experiments()} == {"e0", "e1"}
+
+
 @pytest.mark.slow
 def test_autologging_of_boosters(url: str, tmp_path: Path) -> None:
     seen = run_script("mlflow-boosters", "mlflow_boosters.py", url, tmp_path)

@@ -147,6 +147,14 @@ class System:
         if inference is not None:
             inference.wait(30)  # it holds the port that the next one takes
 
+    def told_of_inference(self) -> str:
+        """What the inference server says of itself, for a failure's message."""
+        try:
+            with urllib.request.urlopen(f"{self.inference_url}/v2/health/ready", timeout=10) as answer:
+                return f"inference: {answer.read(500)!r}"
+        except OSError as error:
+            return f"inference: {error!r}"
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None

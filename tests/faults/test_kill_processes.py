@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
 import threading
@@ -42,6 +43,8 @@ class Load:
         self.predicted: dict[str, list[str]] = {endpoint: [] for endpoint in ENDPOINTS}
         self.labelled: dict[str, list[str]] = {endpoint: [] for endpoint in ENDPOINTS}
         self.points: list[int] = []
+        self.refusal = "none"
+        """The last error of a prediction, and when it came (monotonic seconds)."""
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=run) for run in (self._predict, self._label, self._track)]
 
@@ -68,7 +71,8 @@ class Load:
             times = [START_MS + batch * 600_000 + row for row in range(20)]
             try:
                 client.predict(endpoint, frame[["x", "y"]], keys=keys, event_times=times)
-            except HoldfastError:
+            except HoldfastError as error:
+                self.refusal = f"{time.monotonic():.1f}: {error!r}"
                 continue
             with self._lock:
                 self.predicted[endpoint].extend(keys)
@@ -132,17 +136,22 @@ def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path, datab
                 killed = time.monotonic()
                 system.kill(*names, pause_s=chance.uniform(0, 0.15))
                 answered = load.count()
-                wait_until("predictions again", lambda seen=answered: load.count() > seen, 90)
+                try:
+                    wait_until("predictions again", lambda seen=answered: load.count() > seen, 90)
+                except AssertionError as error:
+                    faulthandler.dump_traceback()  # where the load's threads are
+                    refused = f"the last refusal at {load.refusal}, now {time.monotonic():.1f}"
+                    raise AssertionError(f"{error}; {refused}; {system.told_of_inference()}") from error
                 recoveries[" and ".join(sorted(names))].append(time.monotonic() - killed)
         for endpoint in ENDPOINTS:
-            wait_until("everything in the tables", lambda one=endpoint: _arrived(system, load, one), 300)
+            wait_until("everything in the tables", lambda one=endpoint: _arrived(system, load, one), 900)
             table = predictions_table(system, endpoint)
             assert table is not None and table["prediction_id"].is_duplicated().sum() == 0
         history = client.metric_history(load.run_id, "step", points=100_000)
         assert set(load.points) <= set(history.steps)
         assert len(history.steps) == len(set(history.steps))
         for endpoint in ENDPOINTS:
-            wait_until("labels folded", lambda one=endpoint: _folded(client, load, one), 300)
+            wait_until("labels folded", lambda one=endpoint: _folded(client, load, one), 900)
         assert client.verify_audit().ok
         assert system.stop() == 0
     left = examine_folder(Settings(data=tmp_path / "data", database_url=address), deep=True)

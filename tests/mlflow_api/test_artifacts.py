@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -52,6 +53,14 @@ def test_what_is_put_comes_back_and_is_listed_by_level(mlflow: Protocol, root: s
         "root_uri": f"mlflow-artifacts:/{root}",
         "files": [{"path": "d/b.bin", "is_dir": False, "file_size": 10}, {"path": "d/e", "is_dir": True}],
     }
+
+
+def test_the_names_of_logged_images_are_no_encoded_paths(mlflow: Protocol, root: str) -> None:
+    """`log_image` of MLflow puts percent signs between the parts of its names; its client quotes them."""
+    name = "images/a#b%step%0%timestamp%1760000000000%5c2c9c1e-4f1a-4d0e-9b1f-0123456789ab%compressed.webp"
+    assert mlflow.http.put(f"{PROXY}/{root}/{quote(name)}", content=b"RIFF").status_code == 200
+    assert mlflow.http.get(f"{PROXY}/{root}/{quote(name)}").content == b"RIFF"
+    assert listing(mlflow, f"{root}/images") == [(name.removeprefix("images/"), 4)]
 
 
 def test_what_is_not_there(mlflow: Protocol, root: str) -> None:
@@ -183,6 +192,8 @@ def test_ways_that_are_not_offered_are_501(mlflow: Protocol, root: str) -> None:
     ):
         answer = mlflow.http.request(method, f"/api/2.0/mlflow-artifacts/{way}/{root}/a")
         assert (answer.status_code, answer.json()["error_code"]) == (501, "NOT_IMPLEMENTED")
+        told = "Multipart upload is not supported for the current artifact repository"
+        assert answer.json()["message"].startswith(told) == way.startswith("mpu")
 
 
 def test_what_the_server_tells_of_itself(http: Any) -> None:

@@ -212,6 +212,15 @@ def test_sources_elsewhere(mlflow: Protocol, model: str, source: str) -> None:
     assert (made["source"], made["status"]) == (source, "READY")
 
 
+@pytest.mark.parametrize("source", ["runs:/run_id_1/model", "mlflow-artifacts:/0/run_id_1/artifacts/model"])
+def test_a_run_that_is_not_here_may_be_named(mlflow: Protocol, model: str, source: str) -> None:
+    """MLflow's own tests name such runs: a version of it has no files, and says where it came from."""
+    made = mlflow.post("model-versions/create", name=model, source=source, run_id="run_id_1")["model_version"]
+    assert (made["source"], made["run_id"], made["status"]) == (source, "run_id_1", "READY")
+    found = mlflow.get("model-versions/search", filter="run_id='run_id_1'")["model_versions"]
+    assert [one["version"] for one in found] == [made["version"]]
+
+
 def test_a_version_of_a_version(mlflow: Protocol, model: str, run: str) -> None:
     version(mlflow, model, run)
     mlflow.post("registered-models/create", name="copy")

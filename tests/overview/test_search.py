@@ -41,7 +41,9 @@ def log(composition: Composition, caller: Caller) -> Log:
     def make(name: str, *, by: Caller = caller, experiment: str = "Delays", **batch: Any) -> str:
         run = composition.tracking.create_run(by, experiment=experiment, name=name)
         if batch:
-            composition.tracking.log_batch(by, run.run_id, Batch([], **batch), sha256_hex(name.encode()))
+            composition.tracking.metrics.log_batch(
+                by, run.run_id, Batch([], **batch), sha256_hex(name.encode())
+            )
         return run.run_id
 
     return make

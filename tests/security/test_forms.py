@@ -97,7 +97,15 @@ def forms(crew: Crew, root: Visitor, login: Login) -> list[Try]:
         login("root")
     others = [one.id for one in c.sessions.list_sessions(crew.admin(), "*") if one.id not in own]
     account, settings, on = "/account", "/settings", f"/runs/{run[4:]}"
+    view = c.views.save_view(admin, "Default", "mine", "sort=name").view_id
+    tag = {"runs": run[4:], "verb": "tag", "key": "team", "value": "risk"}
+    experiment = f"/experiments/{c.experiments.get_experiment(admin, 'Default').experiment_id}"
     return [
+        Try("/runs/{run_id}/note", on, f"{on}/note", {"note": "good"}),
+        Try("/experiments/{experiment}/note", experiment, f"{experiment}/note", {"note": "good"}),
+        Try("/experiments/{experiment}/views", experiment, f"{experiment}/views", {"name": "two", "query": "sort=name"}),
+        Try("/views/{view_id}/delete", experiment, f"/views/{view}/delete"),
+        Try("/runs/change", f"/runs/change?run={run[4:]}", "/runs/change", tag),
         Try("/comments", on, "/comments", {"object": run, "body": "hello", "parent_id": ""}),
         Try("/comments/{comment_id}/edit", on, f"/comments/{said}/edit", {"body": "changed"}),
         Try("/comments/{comment_id}/delete", on, f"/comments/{said}/delete"),

@@ -278,6 +278,30 @@ def test_two_workspaces_never_see_each_other(http: Any, composition: Composition
     assert len(http.get("/api/v1/experiments", headers=mlflow).json()["items"]) == 1
 
 
+def test_mlflow_s_header_chooses_among_the_workspaces_of_its_caller(http: Any, crew: Crew) -> None:
+    for name in ("labs", "closed"):
+        crew.c.workspaces.create(crew.admin(), name)
+    crew.add("ada", "contributor")
+    crew.c.roles.grant(crew.admin("labs"), "ada", "contributor")
+    bearer = crew.headers("ada")
+
+    def ask(workspace: str, name: str) -> Any:
+        headers = bearer | ({"X-MLFLOW-WORKSPACE": workspace} if workspace else {})
+        return http.post("/api/2.0/mlflow/experiments/create", json={"name": name}, headers=headers)
+
+    assert ask("default", "here").status_code == ask("labs", "there").status_code == 200
+    for workspace, name in (("default", "here"), ("labs", "there")):
+        headers = bearer | {"X-MLFLOW-WORKSPACE": workspace}
+        found = http.post(
+            "/api/2.0/mlflow/experiments/search", json={"max_results": 9}, headers=headers
+        ).json()
+        assert {one["name"] for one in found["experiments"]} - {"Default"} == {name}
+    for workspace, code in (("nowhere", "RESOURCE_DOES_NOT_EXIST"), ("closed", "RESOURCE_DOES_NOT_EXIST")):
+        answer = ask(workspace, "x")
+        assert answer.json()["error_code"] == code, answer.text
+        assert repr(workspace) in answer.text
+
+
 def test_mlflow_s_experiment_0_is_the_workspace_s_own(http: Any, crew: Crew) -> None:
     crew.c.workspaces.create(crew.admin(), "labs")
     crew.add("ada", "admin")

@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, delete, func, insert, select
 
 from holdfast.kernel.errors import IntegrityError, InvalidInput
 from holdfast.storage import Storage, Tx
+from holdfast.storage.direct import Direct
 from holdfast.storage.dump import (
     Block,
     dump_counters,
@@ -107,3 +108,14 @@ def test_a_table_or_column_that_is_not_there_is_named(storage: Storage) -> None:
     for block in (Block("none", ["a"], [[1]]), Block("experiment", ["colour"], [["red"]])):
         with pytest.raises(IntegrityError, match=block.table):
             storage.write(lambda tx, block=block: load_block(tx, reflect(tx), block))  # type: ignore[misc]
+
+
+def test_reading_all_leaves_the_transaction_as_it_was(storage: Storage) -> None:
+    add(storage, "one")
+
+    def fn(tx: Tx) -> list[Any]:
+        experiments = reflect(tx).tables["experiment"]
+        list(dump_rows(tx, reflect(tx)))
+        return Direct(select(experiments.c.name).where(experiments.c.workspace_id == "default")).rows(tx)
+
+    assert storage.read(fn) == [("one",)]

@@ -59,7 +59,7 @@ def check(services: Services) -> None:
     assert (audit.ok, audit.size, audit.root[:16]) == (True, 11, "be0a83c5d9283fed")
     first = next(run for run in services.tracking.list_runs(caller).items if run.name == "first")
     assert (first.status, first.params) == ("finished", {"depth": "3", "rate": "0.1"})
-    history = services.tracking.get_history(caller, first.run_id, "loss")
+    history = services.tracking.metrics.get_history(caller, first.run_id, "loss")
     assert (history.count, history.values[-1]) == (200, 1 / 200)
     version = services.registry.get_version(caller, "clicks", 1)
     assert version.status == "ready" and version.deployable_digest

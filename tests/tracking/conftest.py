@@ -44,7 +44,7 @@ def log(tracking: Tracking, caller: Caller, run: Run) -> Callable[..., Run]:
 
     def write(*points: tuple[Any, ...], params: Any = None, tags: Any = None) -> Run:
         batch = Batch([MetricPoint(*point) for point in points], params or {}, tags or {})
-        tracking.log_batch(caller, run.run_id, batch, sha256_hex(msgspec.json.encode(batch)))
+        tracking.metrics.log_batch(caller, run.run_id, batch, sha256_hex(msgspec.json.encode(batch)))
         return tracking.get_run(caller, run.run_id)
 
     return write

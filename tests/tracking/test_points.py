@@ -12,8 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.kernel.errors import IntegrityError
-from holdfast.tracking.points import decode_points, downsample, encode_points
-from holdfast.tracking.records import MetricPoint
+from holdfast.tracking.overviews import (
+    BUCKET,
+    drawn,
+    encode_overview,
+    in_order,
+    is_overview_of,
+    read_overview,
+    singles,
+)  # fmt: skip
+from holdfast.tracking.points import decode_points, encode_points
+from holdfast.tracking.records import MetricHistory, MetricPoint
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 points = st.lists(st.builds(
@@ -57,6 +66,10 @@ def column(values: Any) -> Any:
     return np.asarray(values, np.float64)
 
 
+def downsample(key: str, step: Any, time: Any, value: Any, most: int) -> MetricHistory:
+    return drawn(key, singles(step, time, value), most)
+
+
 def test_few_points_are_shown_as_they_are() -> None:
     shown = downsample("m", np.arange(3), np.arange(3), column([1.0, math.nan, 3.0]), 3)
     assert (shown.count, shown.steps) == (3, [0, 1, 2])
@@ -89,3 +102,32 @@ def test_a_bucket_of_nothing_but_nan_has_no_extremes() -> None:
     shown = downsample("m", np.arange(4), np.arange(4), values, 2)
     assert math.isnan(shown.low[0]) and math.isnan(shown.high[0])
     assert (shown.low[1], shown.high[1]) == (1.0, 1.0)
+
+
+@given(st.lists(st.floats() | st.just(math.nan), min_size=1, max_size=1500))
+def test_an_overview_tells_of_its_points(values: list[float]) -> None:
+    steps, times, value = np.arange(7, 7 + len(values)), np.arange(len(values)) * 3, column(values)
+    blob = encode_overview(steps, times, value)
+    found = read_overview(blob)
+    assert (found.first_step, found.last_step, found.points) == (7, 6 + len(values), len(values))
+    for at, points in enumerate(found.buckets.points.tolist()):
+        part = value[at * BUCKET : at * BUCKET + points]
+        real = part[~np.isnan(part)]
+        low, high = found.buckets.low[at], found.buckets.high[at]
+        assert (low, high) == ((real.min(), real.max()) if len(real) else (math.inf, -math.inf))
+        assert found.buckets.step[at] == steps[at * BUCKET + points - 1]
+    assert is_overview_of(blob, steps, times, value)
+    assert not is_overview_of(blob, steps + 1, times, value)
+
+
+@pytest.mark.parametrize(
+    "blob", [b"", b"junk", zstandard.compress(b"\x90"), zstandard.compress(b"\x92\x01\x07")]
+)
+def test_a_damaged_overview_is_an_integrity_error(blob: bytes) -> None:
+    with pytest.raises(IntegrityError, match="overview"):
+        read_overview(blob)
+
+
+def test_parts_are_put_in_order() -> None:
+    late, early = (singles(np.arange(a, b), np.arange(a, b), np.ones(b - a)) for a, b in ((5, 9), (0, 5)))
+    assert drawn("m", in_order([late, early]), 100).steps == list(range(9))

@@ -95,9 +95,13 @@ def all_routes(composition: Composition) -> list[Route]:
         *audit_routes.routes(c.audit, c.checkpoints, c.signing),
         *identity_routes.routes(c.identity, c.people, c.tokens, c.sessions, c.roles, c.workspaces, c.sign_on),
         *collaboration_routes.routes(c.collaboration, c.channels),
-        *tracking_routes.routes(c.experiments, c.tracking, c.models, c.objects),
+        *tracking_routes.routes(
+            c.experiments, c.tracking, c.models, c.objects, c.purging, c.changes, c.views
+        ),
         *registry_routes.routes(c.registry, c.objects),
-        *mlflow_routes.routes(c.experiments, c.tracking, c.models, c.folder, c.registry, c.objects),
+        *mlflow_routes.routes(
+            c.experiments, c.tracking, c.models, c.folder, c.registry, c.objects, c.traces, c.hooks
+        ),
         *predictions_routes.routes(c.predictions),
         *serving_routes.routes(c.serving, c.identity),
         *monitoring_routes.routes(c.monitor),
@@ -171,7 +175,14 @@ def _pages(c: Composition) -> list[Route]:
         *server_settings(c, c.clock_watch),
         *collaboration_pages.pages(c.collaboration, c.channels),
         *tracking_pages.pages(
-            c.experiments, c.tracking, c.models, c.objects, c.registry.versions_of_run, panel_of
+            c.experiments,
+            c.tracking,
+            c.models,
+            c.objects,
+            c.changes,
+            c.views,
+            c.registry.versions_of_run,
+            panel_of,
         ),
         *registry_pages.pages(c.registry, c.tracking, panel_of),
         *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit, panel_of, c.search),

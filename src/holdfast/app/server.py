@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import signal
 import socket
@@ -20,6 +21,7 @@ from holdfast.app.children import Children
 from holdfast.app.compose import Composition, build_app
 from holdfast.app.folder import hold_folder
 from holdfast.app.services import Services
+from holdfast.app.settling import Settler
 from holdfast.kernel.errors import Conflict, InvalidInput
 from holdfast.settings import DATABASE_VARIABLE, Settings
 from holdfast.storage.location import describe, parse_location
@@ -87,18 +89,21 @@ def _serve(settings: Settings, listener: socket.socket, log_level: str) -> None:
     sys.setswitchinterval(_SWITCH_S)
     composition = Composition(settings)
     composition.objects.adopt()
+    settler = Settler(composition.tracking.metrics)
     # The inference server never opens the database: it speaks HTTP to this one.
     children = Children(_commands(settings, log_level), hidden={"inference": [DATABASE_VARIABLE]})
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         children.start()
+        settler.start()
         # What is built at start stays for good: keep the collector from walking it again and again.
         gc.collect()
         gc.freeze()
         print(_banner(composition), flush=True)  # noqa: T201 - tells the user where the server is
         yield
         composition.closing.set()
+        await asyncio.to_thread(settler.stop)
 
     app = traced(build_app(composition, lifespan), "server")
     config = uvicorn.Config(

@@ -8,13 +8,14 @@ from holdfast.app.resolver import RoomObjects
 from holdfast.audit.checkpoints import Checkpoints
 from holdfast.audit.keys import Keys
 from holdfast.audit.service import AuditLog
-from holdfast.collaboration.channel_records import KINDS, WEBHOOK
+from holdfast.collaboration.channel_records import HOOK, KINDS, WEBHOOK
 from holdfast.collaboration.channels import Channels
 from holdfast.collaboration.deliver import Courier
 from holdfast.collaboration.follow import Follower
+from holdfast.collaboration.hooks import Hooks, HookSender
 from holdfast.collaboration.outbox import Outbox
 from holdfast.collaboration.records import Person
-from holdfast.collaboration.senders import AppriseSender, WebhookSender
+from holdfast.collaboration.senders import AppriseSender, Sender, WebhookSender
 from holdfast.collaboration.service import Collaboration
 from holdfast.identity.limits import LoginLimits
 from holdfast.identity.oidc import Oidc
@@ -29,6 +30,8 @@ from holdfast.identity.watched import Watched
 from holdfast.identity.workspaces import Workspaces
 from holdfast.jobs.local import LocalExecutor
 from holdfast.kernel.clock import SystemClock
+from holdfast.kernel.structs import prepare_structs
+from holdfast.mlflow_api.news import RegistryNews
 from holdfast.monitoring.service import Monitor
 from holdfast.predictions.roots import PredictionRoots
 from holdfast.predictions.service import Predictions
@@ -38,10 +41,14 @@ from holdfast.settings import Settings
 from holdfast.storage import GcRoots, Objects, Storage, open_backend, trees
 from holdfast.storage.keys import open_keyring
 from holdfast.storage.migrate import require_current
+from holdfast.tracking.changing import RunChanges
 from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.folder import SharedFolder
 from holdfast.tracking.models import LoggedModels
+from holdfast.tracking.purging import Purging
 from holdfast.tracking.service import Tracking
+from holdfast.tracking.traces import Traces
+from holdfast.tracking.views import Views
 from holdfast.web.egress import Egress
 
 __all__ = ["Services", "open_services"]
@@ -74,7 +81,11 @@ class Services:
         self.workspaces = Workspaces(watched, archived=restate)
         self.experiments = Experiments(self.storage)
         self.tracking = Tracking(self.storage, self.objects)
+        self.purging = Purging(self.storage)
+        self.changes = RunChanges(self.storage)
+        self.views = Views(self.storage)
         self.folder = SharedFolder(self.storage, self.objects)
+        self.traces = Traces(self.storage)
         self.models = LoggedModels(self.storage, self.objects)
         self.registry = Registry(self.storage, self.objects, self.models)
         self.predictions = Predictions(self.storage, self.objects)
@@ -92,11 +103,15 @@ class Services:
             self.monitor,
         )
         self.collaboration = Collaboration(self.storage, self.audit, self.resolver, self._find_person)
-        self.follower = Follower(self.storage, self.audit, Outbox(self.storage, self.resolver))
         apprise, box = AppriseSender(self.egress), self.keys.secret_box
-        senders = {kind: WebhookSender(self.egress) if kind == WEBHOOK else apprise for kind in KINDS}
+        self.hooks = Hooks(self.storage, box, self.egress)
+        outbox = Outbox(self.storage, self.resolver)
+        self.follower = Follower(self.storage, self.audit, outbox, self.hooks, RegistryNews(self.registry))
+        senders: dict[str, Sender] = dict.fromkeys(KINDS, apprise)
+        senders |= {WEBHOOK: WebhookSender(self.egress), HOOK: HookSender(self.egress)}
         self.courier = Courier(self.storage, box, senders, self.clock)
         self.channels = Channels(self.storage, box, self.egress, apprise, self.courier)
+        prepare_structs()
 
     def _find_person(self, name: str) -> Person | None:
         """Who can be mentioned: users, service accounts, and the administrator by the secret."""

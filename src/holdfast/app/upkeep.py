@@ -1,4 +1,6 @@
-"""Upkeep of the object store: packing and garbage collection, each under a lease, so that one worker does it."""
+"""Upkeep of what is stored: packing, garbage collection, compaction of metrics; each under a lease, so that one worker
+does it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ from holdfast.app.services import Services
 from holdfast.kernel.errors import Conflict, Unavailable
 from holdfast.storage import leases
 from holdfast.storage.objects import Collected
+from holdfast.tracking.compaction import compact_metrics, is_compaction_due
 
-__all__ = ["collect_garbage", "pack_objects"]
+__all__ = ["collect_garbage", "compact_points", "pack_objects"]
 
 T = TypeVar("T")
 _TTL_MS = 120_000
@@ -32,6 +35,20 @@ def collect_garbage(services: Services, owner: str, stop: threading.Event) -> Co
         services, owner, stop, "objects:collect",
         lambda renew: services.objects.collect(services.gc_roots, renew),
     )  # fmt: skip
+
+
+def compact_points(services: Services, owner: str, stop: threading.Event) -> int | None:
+    """Bring the metric points of runs together that are due; None when none is, or another process is at it."""
+    now_ms = services.clock.now_ms()
+    if not is_compaction_due(services.storage, now_ms):
+        return None
+    return _alone(
+        services,
+        owner,
+        stop,
+        "metrics:compact",
+        lambda renew: compact_metrics(services.storage, now_ms, renew),
+    )
 
 
 def _alone(

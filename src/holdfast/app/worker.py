@@ -20,7 +20,7 @@ from holdfast.app.children import end_with_parent
 from holdfast.app.prepare import PREPARE_FOLDER, prepare_pending
 from holdfast.app.renewal import BEAT_S, LEASE_MS, WORKERS, Renewal
 from holdfast.app.services import Services, open_services
-from holdfast.app.upkeep import collect_garbage, pack_objects
+from holdfast.app.upkeep import collect_garbage, compact_points, pack_objects
 from holdfast.kernel.errors import HoldfastError, Unavailable
 from holdfast.kernel.ids import new_id
 from holdfast.predictions.compact import COMPACT_FOLDER, compact_pending
@@ -35,6 +35,7 @@ _SLOWEST_RETRY_S = 60.0
 _CHECKPOINT_S = 5.0
 _CLEAN_EVERY_S = 3600.0
 _PACK_EVERY_S = 60.0
+_METRICS_EVERY_S = 5.0
 _LEFTOVER_S = 86_400.0
 
 
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         _Task("fold", lambda: _fold(services, owner)),
         _Task("follow", lambda: _follow(services, stop)),
         _Task("deliver", lambda: _deliver(services, stop)),
+        _Task("metrics", lambda: compact_points(services, owner, stop), every_s=_METRICS_EVERY_S),
         _Task("checkpoint", lambda: _checkpoint(services), every_s=_CHECKPOINT_S),
         _Task("pack", lambda: pack_objects(services, owner, stop), every_s=_PACK_EVERY_S),
         _Task("collect", lambda: collect_garbage(services, owner, stop), every_s=_CLEAN_EVERY_S),

@@ -34,7 +34,7 @@ from holdfast.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFo
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import DAY_MS
-from holdfast.storage import Storage, Tx, lock
+from holdfast.storage import Storage, Tx, lock, misplaced_values
 from holdfast.storage.keys import is_signed
 
 __all__ = ["Checkpoints", "forget_signatures"]
@@ -173,14 +173,17 @@ class Checkpoints:
             publics, problems = [], [f"the keys' rotations do not hold: {error}", *self._keys.problems()]
 
         def fn(tx: Tx) -> Verification:
-            stored = signatures.list_checkpoints(tx)
+            strange = [
+                Damage(-1, problem) for problem in misplaced_values(tx, signatures.TABLES, only_numbers=True)
+            ]
+            stored = [] if strange else signatures.list_checkpoints(tx)
             bad = (
                 [*problems, *(problem for one in stored for problem in _problems(one, publics))]
                 if publics
                 else problems
             )
             report = verify.verify_log(tx, {one.size: one.root for one in stored})
-            damaged = [Damage(-1, problem) for problem in bad] + report.damaged
+            damaged = [*strange, *(Damage(-1, problem) for problem in bad), *report.damaged]
             return Verification(not damaged, report.size, report.root, damaged[: verify.MOST_NAMED])
 
         return self._storage.read(fn)

@@ -39,8 +39,8 @@ def quick_roots(tx: Tx, sizes: Iterable[int]) -> dict[int, bytes] | None:
         if hashes is None or tree.count_nodes(tx) != _node_count(size):
             return None
         levels = _levels(tx, hashes)
-    except (DBAPIError, TypeError, ValueError):
-        # Bytes that are no text, or a number where a text should be.
+    except (DBAPIError, AttributeError, TypeError, ValueError):
+        # Bytes that are no text, or a value of another type than its column.
         return None
     if levels is None or (head is not None and head.peaks != _peaks(levels, size)):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ class NounGroup(click.Group):
 class LazyGroup(NounGroup):
     """A group whose commands live in modules that are imported on use: `modules` maps command to module.
 
-    The command stands in its module under the command's own name.
+    The command stands in its module under the command's own name, with a `_` behind it where that is a word of Python's.
     """
 
     def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
@@ -43,6 +44,8 @@ class LazyGroup(NounGroup):
         module = self._modules.get(name)
         if module is None:
             return None
-        command = getattr(importlib.import_module(module), name.replace("-", "_"))
+        attribute = name.replace("-", "_")
+        found = importlib.import_module(module)
+        command = getattr(found, f"{attribute}_" if keyword.iskeyword(attribute) else attribute)
         assert isinstance(command, click.Command)
         return command

@@ -13,7 +13,7 @@ from holdfast.cli.output import print_json, print_pairs
 
 if TYPE_CHECKING:
     from holdfast.client import Client
-    from holdfast.client.records import SignOnProvider
+    from holdfast.client.people import SignOnProvider
 
 __all__ = ["sso"]
 

@@ -42,7 +42,7 @@ def create_token(
     as_json: bool,
 ) -> None:
     """Make a token and print its secret, this once. NAME says what it is for."""
-    from holdfast.client.records import MadeToken
+    from holdfast.client.people import MadeToken
 
     scope: dict[str, Any] = {
         "of": of,

@@ -13,7 +13,7 @@ from holdfast.cli.output import print_json, print_pairs, print_table, when
 
 if TYPE_CHECKING:
     from holdfast.client import Client
-    from holdfast.client.records import Person
+    from holdfast.client.people import Person
 
 __all__ = ["user"]
 
@@ -51,7 +51,7 @@ def add_user(
 
     Without a password the user signs in by single sign-on, or not before one is set.
     """
-    from holdfast.client.records import Person
+    from holdfast.client.people import Person
 
     password = None if service else read_password(from_stdin=password_stdin, needed=False)
     body: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The Python client: what a training job, a notebook or a script says to a holdfast server, over HTTP alone.
 
 `client` has the verbs, `session` the module-level ones (`holdfast.start_run`, `holdfast.log_metric`, ...),
-`transport` and `api` the HTTP below them, `sender` the background delivery. Pure Python; it imports the
+`transport` and `api` the HTTP below them, `journal` the background delivery. Pure Python; it imports the
 kernel and no server room. Not here: the command line (`cli`).
 """
 
@@ -28,6 +28,7 @@ from holdfast.client.records import (
     Thread,
 )
 from holdfast.client.webhooks import verify_webhook
+from holdfast.kernel.structs import prepare_structs
 
 __all__ = [
     "ActiveRun",
@@ -52,3 +53,5 @@ __all__ = [
     "Thread",
     "verify_webhook",
 ]
+
+prepare_structs()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from holdfast.client.api import Api
 from holdfast.client.audit import AuditVerbs
@@ -14,13 +17,14 @@ from holdfast.client.connection import Connection, unreachable_hint
 from holdfast.client.identity import IdentityVerbs
 from holdfast.client.monitoring import MonitoringVerbs
 from holdfast.client.operations import OperationsVerbs
-from holdfast.client.records import Endpoint
+from holdfast.client.records import Endpoint, LoggedModel
 from holdfast.client.registry import RegistryVerbs
 from holdfast.client.search import SearchVerbs
 from holdfast.client.seen import SeenCheckpoints
 from holdfast.client.serving import ServingVerbs
 from holdfast.client.tracking import TrackingVerbs
 from holdfast.client.transport import HttpTransport, Transport
+from holdfast.kernel.errors import NotFound
 
 __all__ = ["Client"]
 
@@ -82,6 +86,34 @@ class Client(
     def server_version(self) -> str:
         """The version of holdfast that the server runs."""
         return str(self._api.get("/api/v1/version", dict).get("version", ""))
+
+    def store_model(
+        self,
+        run_id: str,
+        name: str,
+        files: Mapping[str, bytes | Path],
+        *,
+        model_id: str | None = None,
+        register: str | None = None,
+    ) -> LoggedModel:
+        """Store a model's files with a run, seal them and, with `register`, make them a version of that model.
+
+        With the same `model_id` it may be called again, after whatever went wrong: nothing is there twice.
+        """
+        model = self.create_logged_model(run_id, name, model_id=model_id)
+        for path, content in files.items() if model.digest is None else ():
+            self.upload_model_file(model.model_id, path, content)
+        sealed = self.finalize_logged_model(model.model_id)
+        version = None if register is None else self._version_of(register, sealed.model_id)
+        return msgspec.structs.replace(sealed, registered_version=version)
+
+    def _version_of(self, name: str, model_id: str) -> int:
+        """The number of the version that is, or now becomes, this logged model."""
+        try:
+            known = [one.version for one in self.get_model(name).versions if one.model_id == model_id]
+        except NotFound:
+            known = []
+        return known[0] if known else self.register_version(name, model_id).version
 
     def close(self) -> None:
         """Close the idle connections. The client stays usable."""

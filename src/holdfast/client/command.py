@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from holdfast.client.active import ActiveRun, begun_run
 from holdfast.client.client import Client
-from holdfast.client.connection import user_name
+from holdfast.client.connection import is_offline, user_name
 from holdfast.client.git import CodeState, code_state
 from holdfast.client.lock import installed_distributions
+from holdfast.client.machine import Machine, checked_interval
 from holdfast.client.records import Run
 from holdfast.kernel.errors import HoldfastError, InvalidInput
 
@@ -26,6 +28,7 @@ __all__ = ["CommandResult", "record_command"]
 _DIFF = "code.diff"
 _PACKAGES = "packages.txt"
 _OUTPUT = "output.log"
+_EVERY = "HOLDFAST_SYSTEM_METRICS"
 _SIGNAL_S = 0.2
 _BLOCK = 1 << 16
 _PYTHON = re.compile(r"python[0-9.]*(\.exe)?", re.IGNORECASE)
@@ -52,37 +55,55 @@ def record_command(
     name: str | None = None,
     environment: Mapping[str, str] | None = None,
     echo: bool = True,
-    on_start: Callable[[Run], None] | None = None,
+    on_start: Callable[[ActiveRun], None] | None = None,
+    mode: str | None = None,
+    system_metrics: float | None = None,
 ) -> CommandResult:
     """Run a command as a tracked run and wait for it.
 
     The command finds the run through HOLDFAST_RUN_ID. Its output goes to the terminal (with `echo`) and to
-    the artifact output.log; signals are passed on. Raises InvalidInput when there is no such command, and
+    the artifact output.log; signals are passed on. In the mode `offline` (or by HOLDFAST_MODE) nothing is sent before
+    `holdfast sync`. `system_metrics` (or HOLDFAST_SYSTEM_METRICS) logs `system/...` of the machine and the command every
+    so many seconds. Raises InvalidInput when there is no such command, or psutil is wanted and missing, and
     what the server raises before the command starts; afterwards the command's end counts, and a server that
     went away is reported on standard error.
     """
     program = shutil.which(command[0]) if command else None
     if program is None:
         raise InvalidInput(f"There is no command {command[0] if command else ''!r} to run.")
+    every_s = checked_interval(os.environ.get(_EVERY) or 0 if system_metrics is None else system_metrics)
+    machine = Machine() if every_s else None
     code = code_state(Path.cwd())
-    run = client.create_run(experiment, name=name, user=user_name(), recipe=_recipe(command, program, code))
-    _upload_context(client, run, program, code)
+    run = _start(client, experiment, name, _recipe(command, program, code), offline=is_offline(mode))
+    _upload_context(run, program, code)
     if on_start is not None:
         on_start(run)
-    variables = {**os.environ, **(environment or {}), **_link(client, run)}
+    if machine is not None:
+        run.sample_machine(every_s, machine)
+    variables = {**os.environ, **(environment or {}), **_link(run)}
+    variables.pop(_EVERY, None)  # it is done here, for every process of the command
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / _OUTPUT
         with output.open("wb") as log:
             status = _execute([program, *command[1:]], variables, log, echo)
         exit_code = 128 - status if status < 0 else status
         outcome = "finished" if status == 0 else "killed" if status < 0 else "failed"
+        ended: Run | None = None
         try:
-            client.upload_artifact(run.run_id, _OUTPUT, output)
-            run = client.finish_run(run.run_id, outcome, exit_code=exit_code)
+            run.add_artifact(_OUTPUT, output)
+            ended = run.finish(outcome, exit_code=exit_code)
         except HoldfastError as error:
             print(f"holdfast: the end of run {run.run_id} was not recorded: {error}", file=sys.stderr)  # noqa: T201
             exit_code = exit_code or 1
-    return CommandResult(run, exit_code)
+    return CommandResult(ended or run.finish(), exit_code)
+
+
+def _start(
+    client: Client, experiment: str | None, name: str | None, recipe: dict[str, Any], *, offline: bool
+) -> ActiveRun:
+    if offline:
+        return begun_run(client, experiment, name, user=user_name(), recipe=recipe, offline=True)
+    return ActiveRun(client, client.create_run(experiment, name=name, user=user_name(), recipe=recipe))
 
 
 def _recipe(command: Sequence[str], program: str, code: CodeState | None) -> dict[str, Any]:
@@ -100,17 +121,19 @@ def _recipe(command: Sequence[str], program: str, code: CodeState | None) -> dic
     return recipe
 
 
-def _upload_context(client: Client, run: Run, program: str, code: CodeState | None) -> None:
+def _upload_context(run: ActiveRun, program: str, code: CodeState | None) -> None:
     packages = _packages_of(program) if _is_python(program) else installed_distributions()
-    client.upload_artifact(run.run_id, _PACKAGES, "".join(f"{line}\n" for line in packages).encode())
+    run.log_artifact("".join(f"{line}\n" for line in packages).encode(), _PACKAGES)
     if code is not None and code.diff:
-        client.upload_artifact(run.run_id, _DIFF, code.diff)
+        run.log_artifact(code.diff, _DIFF)
 
 
-def _link(client: Client, run: Run) -> dict[str, str]:
+def _link(run: ActiveRun) -> dict[str, str]:
     """The environment variables by which the command's own process joins the run."""
-    connection = client.connection
+    connection = run.client.connection
     link = {"HOLDFAST_URL": connection.url, "HOLDFAST_RUN_ID": run.run_id, "PYTHONUNBUFFERED": "1"}
+    if run.is_offline:
+        link["HOLDFAST_MODE"] = "offline"
     if connection.token:
         link["HOLDFAST_TOKEN"] = connection.token
     if connection.workspace:

@@ -8,8 +8,9 @@ import os
 import msgspec
 
 from holdfast.client.credentials import kept_token
+from holdfast.kernel.errors import InvalidInput
 
-__all__ = ["DEFAULT_URL", "Connection", "unreachable_hint", "user_name"]
+__all__ = ["DEFAULT_URL", "Connection", "is_offline", "unreachable_hint", "user_name"]
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 
@@ -45,9 +46,20 @@ class Connection(msgspec.Struct, frozen=True):
         return headers
 
 
+def is_offline(mode: str | None = None) -> bool:
+    """Whether runs wait for `holdfast sync`: by `mode`, or else HOLDFAST_MODE. Raises InvalidInput for another mode."""
+    chosen = mode or os.environ.get("HOLDFAST_MODE") or "online"
+    if chosen not in ("online", "offline"):
+        raise InvalidInput(f"The mode {chosen!r} is not 'online' or 'offline'.", hint="See HOLDFAST_MODE.")
+    return chosen == "offline"
+
+
 def unreachable_hint(url: str) -> str:
     """What to do when no server answers at `url`."""
-    return f"Start one with: holdfast server. Or name another than {url} with --server or HOLDFAST_URL."
+    return (
+        f"Start one with: holdfast server. Or name another than {url} with --server or HOLDFAST_URL. "
+        "Runs can be made without one: set HOLDFAST_MODE=offline, and later: holdfast sync"
+    )
 
 
 def user_name() -> str:

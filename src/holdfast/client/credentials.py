@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from holdfast.client.home import own_folder
 from holdfast.kernel.errors import Conflict, Unavailable
 
 __all__ = ["drop_token", "keep_token", "kept_token"]
@@ -35,7 +36,7 @@ def _key(url: str) -> str:
 
 
 def _path() -> Path:
-    return Path(os.environ.get("HOLDFAST_HOME") or Path.home() / ".holdfast") / "credentials.json"
+    return own_folder() / "credentials.json"
 
 
 def _load() -> dict[str, str]:

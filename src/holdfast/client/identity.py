@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdfast.client.api import Api, segment
-from holdfast.client.records import (
+from holdfast.client.people import (
     GroupRole,
     MadeToken,
     Person,

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from holdfast.client.pictures import comparison_html, run_html
+
 __all__ = [
     "Activity",
     "Alias",
@@ -19,31 +21,28 @@ __all__ = [
     "AuditReport",
     "Channel",
     "Comment",
+    "ComparedRow",
+    "ComparedRun",
+    "Comparison",
     "Damage",
     "DoctorReport",
     "Endpoint",
     "Experiment",
     "Finding",
-    "GroupRole",
     "Hit",
     "LoggedModel",
-    "MadeToken",
     "MetricHistory",
     "MetricSummary",
     "ModelVersion",
     "Notification",
-    "Person",
     "Predictions",
     "RegisteredModel",
-    "RoleGrant",
     "Run",
+    "RunGroup",
+    "RunGroups",
     "SearchAnswer",
     "ServingStatus",
-    "SignOnProvider",
     "Thread",
-    "Token",
-    "WhoAmI",
-    "Workspace",
 ]
 
 
@@ -87,6 +86,9 @@ class Run(msgspec.Struct, frozen=True):
     exit_code: int | None = None
     digest: str | None = None
 
+    def _repr_html_(self) -> str:
+        return run_html(self)
+
 
 class MetricHistory(msgspec.Struct, frozen=True):
     """The points of one metric in step order; `low` and `high` bound each point where `count` was reduced."""
@@ -106,6 +108,69 @@ class Artifact(msgspec.Struct, frozen=True):
     path: str
     sha256: str
     size: int
+
+
+class ComparedRun(msgspec.Struct, frozen=True):
+    """A run as it heads its column of a comparison. Times are ms UTC."""
+
+    run_id: str
+    name: str
+    experiment_id: int
+    status: str
+    start_time: int
+    end_time: int | None = None
+
+
+class ComparedRow(msgspec.Struct, frozen=True):
+    """One thing and what each run has of it; None for nothing. `kind`: run, metric, min, max, param, tag, data, code or
+    package.
+
+    `deltas` are the differences to the baseline's number, where both are numbers.
+    """
+
+    kind: str
+    key: str
+    values: list[float | str | None]
+    deltas: list[float | None]
+    is_different: bool
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Several runs side by side; `baseline` is the place of the one that others are measured by."""
+
+    runs: list[ComparedRun]
+    baseline: int
+    rows: list[ComparedRow]
+
+    def _repr_html_(self) -> str:
+        return comparison_html(self)
+
+
+class GroupFigures(msgspec.Struct, frozen=True):
+    """What a group's runs have of one metric, of those whose value is finite; `sd` is that of the sample, None below two."""
+
+    count: int
+    mean: float | None
+    sd: float | None
+    min: float | None
+    max: float | None
+
+
+class RunGroup(msgspec.Struct, frozen=True):
+    """Runs that share `values` (None: they have none); `figures` in the order of the columns."""
+
+    values: list[str | None]
+    runs: int
+    figures: list[GroupFigures]
+
+
+class RunGroups(msgspec.Struct, frozen=True):
+    """Groups of runs; `total` is how many there are in all."""
+
+    by: list[str]
+    columns: list[str]
+    total: int
+    groups: list[RunGroup]
 
 
 class LoggedModel(msgspec.Struct, frozen=True):
@@ -370,88 +435,3 @@ class SearchAnswer(msgspec.Struct, frozen=True):
     items: list[Hit]
     notes: list[str] = []
     is_cut: bool = False
-
-
-class WhoAmI(msgspec.Struct, frozen=True):
-    """The principal behind a client's credential, and what it may do in the client's workspace."""
-
-    id: str
-    name: str
-    role: str = ""
-    auth: str = ""
-    workspace: str = ""
-    permissions: list[str] = []
-    workspaces: list[str] = []
-
-
-class Person(msgspec.Struct, frozen=True):
-    """A user or a service account."""
-
-    id: str
-    kind: str
-    name: str
-    display_name: str = ""
-    email: str = ""
-    is_disabled: bool = False
-    has_password: bool = False
-    created_at: int = 0
-    issuer: str = ""
-
-
-class Token(msgspec.Struct, frozen=True):
-    """A token without its secret; `workspace` and `permissions` are its scope, None for all that its owner may."""
-
-    id: str
-    principal_id: str
-    name: str
-    hint: str = ""
-    workspace: str | None = None
-    permissions: list[str] | None = None
-    created_at: int = 0
-    expires_at: int | None = None
-    last_used_at: int | None = None
-
-
-class MadeToken(msgspec.Struct, frozen=True):
-    """A new token with its secret."""
-
-    token: Token
-    secret: str
-
-
-class RoleGrant(msgspec.Struct, frozen=True):
-    """A role of a principal in a workspace; `*` is the whole deployment."""
-
-    principal_id: str
-    workspace: str
-    role: str
-    source: str = ""
-    granted_at: int = 0
-    name: str = ""
-
-
-class GroupRole(msgspec.Struct, frozen=True):
-    """The role that members of a single sign-on group get in a workspace."""
-
-    group: str
-    workspace: str
-    role: str
-
-
-class SignOnProvider(msgspec.Struct, frozen=True):
-    """The OpenID Connect provider of single sign-on."""
-
-    issuer: str
-    client_id: str
-    scopes: str = ""
-    groups_claim: str = ""
-    has_secret: bool = False
-
-
-class Workspace(msgspec.Struct, frozen=True):
-    """A workspace; an archived one can be read only."""
-
-    name: str
-    description: str = ""
-    created_at: int = 0
-    archived_at: int | None = None

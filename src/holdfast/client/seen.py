@@ -12,6 +12,7 @@ import msgspec
 from holdfast.audit.notes import Checkpoint, open_checkpoint, parse_key
 from holdfast.audit.proofs import is_consistent
 from holdfast.audit.rotation import Rotation, follow
+from holdfast.client.home import own_folder
 from holdfast.kernel.errors import IntegrityError, Unavailable
 from holdfast.kernel.ids import new_id
 
@@ -136,7 +137,7 @@ class SeenCheckpoints:
         return self._file("server-", server)
 
     def _file(self, prefix: str, name: str) -> Path:
-        folder = self._folder or Path.home() / ".holdfast" / "checkpoints"
+        folder = self._folder or own_folder() / "checkpoints"
         return folder / f"{prefix}{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
 
     @staticmethod

@@ -15,7 +15,7 @@ from holdfast.client.frames import columns_of
 from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.times import parse_time
 
-__all__ = ["Batch", "convert", "count_rows", "is_missing", "read_batches"]
+__all__ = ["Batch", "convert", "count_rows", "is_missing", "read_batches", "to_parquet"]
 
 _MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
@@ -55,6 +55,35 @@ def read_batches(path: Path, size: int = 1000) -> Iterator[Batch]:
     if not path.is_file():
         raise InvalidInput(f"There is no file {str(path)!r}.")
     return reader(path, size)
+
+
+def to_parquet(source: Path, target: Path) -> None:
+    """Write a CSV file of runs, as `Client.export_runs` makes it, as Parquet. Raises InvalidInput without polars.
+
+    Types follow from the columns' names, never from values: figures are float64, times UTC datetimes in ms, params, tags and
+    names texts.
+    """
+    if importlib.util.find_spec("polars") is None:
+        raise InvalidInput("Writing Parquet needs polars.", hint="pip install polars; or write a .csv file.")
+    import polars
+
+    frame = polars.read_csv(source, infer_schema=False)
+    infinite = {"Infinity": "inf", "-Infinity": "-inf"}
+    typed = []
+    for name in frame.columns:
+        column = polars.col(name)
+        if name.startswith(("metrics.", "min.", "max.", "count.")) or name == "duration":
+            typed.append(column.replace(infinite).cast(polars.Float64))
+        elif name in ("start_time", "end_time"):
+            typed.append(column.str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="ms", time_zone="UTC"))
+        elif name == "experiment_id":
+            typed.append(column.cast(polars.Int64))
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        frame.with_columns(typed).write_parquet(partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def count_rows(path: Path) -> int | None:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from holdfast.chunks import BUNDLE_TYPE
 from holdfast.client.api import Api, encode, segment
 from holdfast.client.bundles import send_bundles
-from holdfast.client.records import Artifact, Experiment, LoggedModel, MetricHistory, Run
+from holdfast.client.records import (
+    Artifact,
+    Comparison,
+    Experiment,
+    LoggedModel,
+    MetricHistory,
+    Run,
+    RunGroups,
+)
 from holdfast.client.transport import Parts
 from holdfast.client.values import metric_value, param_text, point_record, tag_text
 from holdfast.kernel.errors import InvalidInput
+from holdfast.kernel.ids import new_id
 
 __all__ = ["TrackingVerbs"]
 
@@ -45,13 +55,25 @@ class TrackingVerbs:
         name: str | None = None,
         user: str | None = None,
         recipe: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        start_time: int | None = None,
     ) -> Run:
         """A new running run; the experiment is created when its name is new. None is the default
         experiment.
+
+        `run_id` (32 hex digits) may be chosen here: a run that is there already is given as it is. `start_time`
+        (ms, UTC) is the present by default.
         """
-        given = {"experiment": experiment, "name": name, "user": user, "recipe": recipe}
+        given = {
+            "experiment": experiment,
+            "name": name,
+            "user": user,
+            "recipe": recipe,
+            "run_id": run_id or new_id(),
+            "start_time": start_time,
+        }
         body = {key: value for key, value in given.items() if value is not None}
-        return self._api.post(_RUNS, body, Run)
+        return self._api.post(_RUNS, body, Run, repeatable=True)
 
     def get_run(self, run_id: str) -> Run:
         """One run with its params, tags and metric summaries. Raises NotFound."""
@@ -60,6 +82,87 @@ class TrackingVerbs:
     def list_runs(self, experiment: str | int | None = None, *, page_size: int = 100) -> Iterator[Run]:
         """The runs, newest first, of one experiment (name or id) or of all."""
         return self._api.pages(_RUNS, Run, experiment=experiment, limit=page_size)
+
+    def purge_runs(self, older_than_days: int, *, is_dry: bool = False) -> tuple[list[str], bool]:
+        """Take runs away for good that were deleted so many days ago or earlier, at most 1,000; with `is_dry`, name them.
+
+        Gives their ids, and whether there are more. Needs the permission tracking:purge.
+        """
+        body = {"older_than_days": older_than_days, "is_dry": is_dry}
+        found = self._api.post(f"{_RUNS}/purge", body, dict, repeatable=True)
+        return list(found["runs"]), bool(found["more"])
+
+    def change_runs(
+        self,
+        run_ids: Sequence[str],
+        *,
+        tags: Mapping[str, str] | None = None,
+        drop_tags: Sequence[str] = (),
+        archive: bool | None = None,
+        rename: str = "",
+    ) -> int:
+        """Change 1 to 1,000 runs, all or none; gives how many are other than before.
+
+        `archive`: True hides them from tables and searches, False takes them back. `rename` is a pattern such as
+        `{name}-{n}`: `{n}` counts from 1, `{user}`, `{params.KEY}` and `{tags.KEY}` are filled in for each.
+        """
+        body = {
+            "runs": list(run_ids),
+            "tags": dict(tags or {}),
+            "drop_tags": list(drop_tags),
+            "archive": archive,
+            "rename": rename,
+        }
+        return int(self._api.post(f"{_RUNS}/change", body, dict)["changed"])
+
+    def group_runs(
+        self,
+        by: str,
+        experiment: str = "",
+        *,
+        filter: str = "",
+        columns: str = "",
+        order: str = "",
+        limit: int = 100,
+    ) -> RunGroups:
+        """Runs in groups by up to 3 params, tags, name, user or status (`params.depth, user`), with what metrics average to.
+
+        `order`: one of the columns, for its mean, or `runs`; `DESC` after it. By the groups' values without one.
+        """
+        asked = {"experiment": experiment, "filter": filter, "by": by, "columns": columns, "order": order}
+        return self._api.get(f"{_RUNS}/groups", RunGroups, **asked, limit=limit)
+
+    def export_runs(
+        self,
+        destination: str | Path,
+        experiment: str = "",
+        *,
+        filter: str = "",
+        order: str = "",
+        columns: str = "",
+    ) -> Path:
+        """Write all runs that a filter finds to a CSV file; gives its path. Times are ISO 8601 in UTC."""
+        asked = {"experiment": experiment, "filter": filter, "order": order, "columns": columns}
+        query = urlencode({key: value for key, value in asked.items() if value})
+        target = Path(destination)
+        partial = target.with_name(f".{target.name}.part")
+        try:
+            with partial.open("w+b") as sink:
+                self._api.download(f"{_RUNS}/export?{query}", sink)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    def compare_runs(
+        self, run_ids: Sequence[str], baseline: str = "", *, all_rows: bool = False
+    ) -> Comparison:
+        """2 to 500 runs side by side: what differs among them, or with `all_rows` everything.
+
+        Numbers are also given as differences to those of `baseline`, the first run by default.
+        """
+        asked = {"runs": ",".join(run_ids), "baseline": baseline, "all": "true" if all_rows else "false"}
+        return self._api.get(f"{_RUNS}/compare", Comparison, **asked)
 
     def log_batch(
         self,
@@ -146,9 +249,13 @@ class TrackingVerbs:
         """The files of a run."""
         return list(self._api.pages(f"{_RUNS}/{segment(run_id)}/artifacts", Artifact))
 
-    def create_logged_model(self, run_id: str, name: str) -> LoggedModel:
-        """An open, empty model of a run: upload its files, then finalize it."""
-        return self._api.post(_LOGGED, {"run_id": run_id, "name": name}, LoggedModel)
+    def create_logged_model(self, run_id: str, name: str, *, model_id: str | None = None) -> LoggedModel:
+        """An open, empty model of a run: upload its files, then finalize it.
+
+        `model_id` (`m-` and 32 hex digits) may be chosen here: a model that is there already is given as it is.
+        """
+        body = {"run_id": run_id, "name": name, "model_id": model_id or new_id("m-")}
+        return self._api.post(_LOGGED, body, LoggedModel, repeatable=True)
 
     def upload_model_file(self, model_id: str, path: str, source: bytes | str | Path) -> None:
         """Add a file to an open model."""

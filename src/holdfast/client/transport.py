@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import IO, Protocol
 from urllib.parse import urlsplit
@@ -94,7 +95,7 @@ class HttpTransport:
         self._pool_size = pool_size
         self._lock = threading.Lock()
         self._idle: list[tuple[http.client.HTTPConnection, float]] = []
-        self._pid = os.getpid()
+        _transports.add(self)
 
     def send(
         self,
@@ -151,10 +152,12 @@ class HttpTransport:
         if hasattr(self, "_idle"):
             self.close()
 
+    def start_anew(self) -> None:
+        """In a forked child: the sockets are the parent's, and so is the thread that may have held the lock."""
+        self._lock, self._idle = threading.Lock(), []
+
     def _checkout(self) -> http.client.HTTPConnection:
         with self._lock:
-            if self._pid != os.getpid():  # forked: the sockets belong to the parent
-                self._idle, self._pid = [], os.getpid()
             idle, self._idle = self._idle, []
             usable = [item for item in idle if _is_usable(*item)]
             chosen = usable.pop() if usable else None
@@ -166,7 +169,7 @@ class HttpTransport:
 
     def _checkin(self, connection: http.client.HTTPConnection, *, keep: bool) -> None:
         with self._lock:
-            if keep and self._pid == os.getpid() and len(self._idle) < self._pool_size:
+            if keep and len(self._idle) < self._pool_size:
                 self._idle.append((connection, time.monotonic()))
                 return
         connection.close()
@@ -180,6 +183,18 @@ class HttpTransport:
             raise ServerUnreachableError(f"No server answers at {self.url} ({_describe(error)}).") from error
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
+
+
+_transports: weakref.WeakSet[HttpTransport] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for transport in list(_transports):
+        transport.start_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _is_usable(connection: http.client.HTTPConnection, since: float) -> bool:

@@ -8,8 +8,17 @@ from typing import Any
 
 from holdfast.client.api import non_finite_text
 from holdfast.kernel.errors import InvalidInput
+from holdfast.kernel.times import EARLIEST_MS, LATEST_MS
 
-__all__ = ["checked_key", "checked_step", "metric_value", "param_text", "point_record", "tag_text"]
+__all__ = [
+    "checked_key",
+    "checked_step",
+    "checked_time",
+    "metric_value",
+    "param_text",
+    "point_record",
+    "tag_text",
+]
 
 _MAX_STEP = 2**53 - 1
 _KEY = re.compile(r"[\w.\- :/]{1,250}")
@@ -17,7 +26,8 @@ _PARAM_LIMIT, _TAG_LIMIT = 6000, 8000
 
 
 def metric_value(key: str, value: Any) -> float:
-    """`value` as a float: int, float, bool, and anything with `__float__` (numpy scalars, 0-d tensors).
+    """`value` as a float: int, float, bool, and anything with `__float__` (numpy scalars, arrays and tensors of one
+    element).
 
     NaN and infinities are values. Raises InvalidInput naming key and value for text, None, complex numbers
     and whatever does not become one float.
@@ -29,7 +39,7 @@ def metric_value(key: str, value: Any) -> float:
             return float(value.__index__())
         raise _not_a_number(key, value)
     try:
-        return float(value)
+        return float(value.item() if getattr(value, "ndim", 0) and hasattr(value, "item") else value)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise _not_a_number(key, value) from error
 
@@ -77,6 +87,13 @@ def _text(kind: str, key: str, value: Any, limit: int) -> str:
             hint="Log long text as an artifact.",
         )
     return text
+
+
+def checked_time(time_ms: Any) -> int:
+    """A time in ms since the epoch, UTC. Raises InvalidInput naming it."""
+    if isinstance(time_ms, int) and EARLIEST_MS <= time_ms <= LATEST_MS:
+        return time_ms
+    raise InvalidInput(f"The time {_shown(time_ms)} is not one in milliseconds since 1970, UTC.")
 
 
 def point_record(key: str, value: float, step: int, time_ms: int) -> dict[str, Any]:

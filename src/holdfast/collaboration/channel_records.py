@@ -6,11 +6,11 @@ import msgspec
 
 from holdfast.collaboration.events import Match
 
-__all__ = ["KINDS", "WEBHOOK", "Attempt", "Channel", "Delivery", "DeliveryReport", "NewWebhook"]
+__all__ = ["HOOK", "KINDS", "WEBHOOK", "Attempt", "Channel", "Delivery", "DeliveryReport", "NewWebhook"]
 
-WEBHOOK = "webhook"
-KINDS = ("mail", "slack", "teams", "pagerduty", "json", WEBHOOK)
-"""What a channel may be; `webhook` is the one whose messages are signed."""
+WEBHOOK, HOOK = "webhook", "mlflow"
+KINDS = ("mail", "slack", "teams", "pagerduty", "json", WEBHOOK, HOOK)
+"""What a channel may be; messages of `webhook` are signed, those of `mlflow` are MLflow's webhooks (`hooks`)."""
 
 
 class Channel(msgspec.Struct, frozen=True):

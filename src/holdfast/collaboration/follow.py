@@ -13,6 +13,7 @@ from holdfast.audit.service import AuditLog
 from holdfast.audit.words import object_address
 from holdfast.collaboration.events import Event, event_of, objects_concerned, owns
 from holdfast.collaboration.feed import comment_of
+from holdfast.collaboration.hooks import Hooks, HookSource
 from holdfast.collaboration.outbox import Outbox, Outgoing
 from holdfast.collaboration.records import Comment, Notification, Subscription
 from holdfast.collaboration.store import comments as comment_store
@@ -28,10 +29,14 @@ _EXCERPT = 140
 class Follower:
     """Reads the audit log from where it stopped."""
 
-    def __init__(self, storage: Storage, audit_log: AuditLog, outbox: Outbox) -> None:
+    def __init__(
+        self, storage: Storage, audit_log: AuditLog, outbox: Outbox, hooks: Hooks, source: HookSource
+    ) -> None:
         self._storage = storage
         self._audit = audit_log
         self._outbox = outbox
+        self._hooks = hooks
+        self._source = source
 
     def follow(self, now_ms: int) -> int:
         """Follow at most 32 entries; gives how many there were, 0 at the end of the log.
@@ -46,6 +51,7 @@ class Follower:
         outgoing = self._outbox.prepare(
             [event for entry in entries if (event := event_of(entry)) is not None], now_ms
         )
+        outgoing += self._hooks.prepare(self._source, entries, now_ms)
         self._storage.write(lambda tx: _settle(tx, position, entries, outgoing))
         return len(entries)
 

@@ -29,8 +29,9 @@ class RecordedTalk:
                     _comment(entry.workspace, after["comment"]),
                     f"on {entry.object}: {entry.digest or 'deleted'}",
                 )
-            case "channel.add":
-                yield _channel(entry.workspace, entry.object.partition(":")[2]), _text(after)
+            case "channel.add" | "channel.change":
+                made = {name: after[name] for name in ("kind", "target", "match")}
+                yield _channel(entry.workspace, entry.object.partition(":")[2]), _text(made)
             case "channel.remove":
                 yield _channel(entry.workspace, entry.object.partition(":")[2]), None
 

@@ -66,7 +66,7 @@ _CONTRIBUTOR = _VIEWER | {
     "collaboration:write",
 }
 _APPROVER = _CONTRIBUTOR | {"registry:approve"}
-_ADMIN = _APPROVER | {"predictions:replay", "identity:admin", "channels:admin"}
+_ADMIN = _APPROVER | {"predictions:replay", "tracking:purge", "identity:admin", "channels:admin"}
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
     "viewer": _VIEWER,

@@ -174,8 +174,15 @@ def error_classes() -> list[type[HoldfastError]]:
 def error_from_wire(body: Mapping[str, Any], status: int = 500) -> HoldfastError:
     """The error that a server's answer stands for; an unknown code becomes a plain HoldfastError.
 
-    The inference server's answers have the text alone under `error` and the other parts beside it.
+    The inference server's answers have the text alone under `error` and the other parts beside it; those below MLflow's
+    addresses have an `error_code` of MLflow's, and their class follows from the status.
     """
+    if "error_code" in body and "error" not in body:
+        by_status = {
+            cls.status: cls
+            for cls in (InvalidInput, Unauthenticated, Forbidden, NotFound, Conflict, Unavailable)
+        }
+        return by_status.get(status, HoldfastError)(str(body.get("message", "")))
     inner = body if isinstance(body.get("error"), str) and "message" in body else body.get("error")
     if not isinstance(inner, Mapping):
         return HoldfastError(f"The server answered {status} without an error body.")

@@ -21,6 +21,16 @@ def _next_stamp() -> int:
     return stamp
 
 
+def _after_fork() -> None:
+    """Another thread of the parent may have held the lock, and is not here to let it go."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def uuid7() -> str:
     """A new UUIDv7 as canonical text. Later calls in one process compare greater (monotonic, thread-safe)."""
     stamp = _next_stamp()

@@ -31,6 +31,8 @@ __all__ = ["ArtifactCalls", "artifact_routes"]
 
 _PROXY = "/api/2.0/mlflow-artifacts"
 _SMALL = 10 * 1024**2
+_NO_MULTIPART = "Multipart upload is not supported for the current artifact repository"
+"""What MLflow's client looks for at the start of the message; any other lets the upload fail."""
 _OF_RUN = re.compile(r"([0-9]{1,18})/([a-zA-Z0-9][\w\-]{0,255})/artifacts(?:/(.*))?", re.DOTALL)
 _OF_MODEL = re.compile(r"[0-9]{1,18}/models/(m-[0-9a-f]{32})/artifacts(?:/(.*))?", re.DOTALL)
 _OF_VERSION = re.compile(r"versions/(v-[0-9a-f]{32})(?:/(.*))?", re.DOTALL)
@@ -179,18 +181,14 @@ class ArtifactCalls:
         return answer()
 
     def multipart(self, call: Call) -> Raw:
-        """multipart upload: not offered, so that the client uploads whole files."""
-        raise _not_offered(call)
+        """multipart upload: not offered. The client then uploads whole files, by these words alone."""
+        raise NotImplementedHere(_NO_MULTIPART)
 
     def presigned(self, call: Call) -> Raw:
         """getPresignedDownloadUrl: not offered, so that the client downloads from here."""
-        raise _not_offered(call)
-
-
-def _not_offered(call: Call) -> NotImplementedHere:
-    return NotImplementedHere(
-        f"{call.path['path'][:200]!r} is not offered this way.", hint="Upload and download it whole."
-    )
+        raise NotImplementedHere(
+            f"{call.path['path'][:200]!r} is not offered this way.", hint="Download it whole."
+        )
 
 
 def place_of(path: str) -> Place:

@@ -20,7 +20,7 @@ __all__ = ["MIRRORS", "PREFIXES", "NotImplementedHere", "error_answer"]
 
 MIRRORS = {"/ajax-api/": "/api/", "//": "/"}
 """Where MLflow's own pages, and careless clients, ask for the same."""
-PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/", "/get-artifact", "/model-versions/", "//")
+PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/", "/get-artifact", "/model-versions/", "/v1/", "//")
 """The addresses whose errors are MLflow's."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +17,7 @@ __all__ = [
     "MODELS",
     "PROMPT_TAG",
     "RUNS",
+    "TRACES",
     "VERSIONS",
     "read_filter",
     "read_order",
@@ -24,13 +26,15 @@ __all__ = [
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 _ATTRIBUTES = dict.fromkeys(("attribute", "attributes", "attr", "run"), "attribute")
 _METRICS = {"metric": "metric", "metrics": "metric"}
+_SUMMARIES = {name: name for name in ("min", "max", "count")}
+"""Ours: `min.loss`, `max.loss`, `count.loss`. To MLflow they are errors."""
 _PARAMS = dict.fromkeys(("param", "params", "parameter", "parameters"), "param")
 _TAGS = {"tag": "tag", "tags": "tag"}
 _DATASETS = {"dataset": "dataset", "datasets": "dataset"}
 
 RUNS = Grammar(
     "runs",
-    {**_ATTRIBUTES, **_METRICS, **_PARAMS, **_TAGS, **_DATASETS},
+    {**_ATTRIBUTES, **_METRICS, **_SUMMARIES, **_PARAMS, **_TAGS, **_DATASETS},
     {
         "run_id": "listed",
         "run_name": "text",
@@ -48,7 +52,7 @@ RUNS = Grammar(
         "Created": "start_time",
     },
     nulls=frozenset({"param", "tag"}),
-    datasets=frozenset({"name", "digest", "context"}),
+    inner={"dataset": frozenset({"name", "digest", "context"})},
 )
 EXPERIMENTS = Grammar(
     "experiments",
@@ -89,16 +93,49 @@ VERSIONS = Grammar(
         "last_updated_timestamp": "number",
     },
 )
+TRACES = Grammar(
+    "traces",
+    {
+        **dict.fromkeys(("attribute", "attributes", "trace"), "attribute"),
+        **_TAGS,
+        **dict.fromkeys(("metadata", "request_metadata"), "metadata"),
+        "span": "span",
+    },
+    {
+        **dict.fromkeys(("request_id", "client_request_id", "name", "run_id", "status"), "listed"),
+        "text": "text",
+        **dict.fromkeys(("timestamp_ms", "execution_time_ms", "end_time_ms"), "number"),
+    },
+    aliases={
+        "timestamp": "timestamp_ms",
+        "execution_time": "execution_time_ms",
+        "end_time": "end_time_ms",
+        "trace_id": "request_id",
+        "state": "status",
+    },
+    orders=frozenset({"experiment_id"}),
+    nulls=frozenset({"tag", "metadata"}),
+    inner={"span": frozenset({"name", "type", "status", "content"})},
+)
+_OF_TRACES = {
+    "name": ("tag", "mlflow.traceName"),
+    "run_id": ("metadata", "mlflow.sourceRun"),
+    "text": ("span", "content"),
+}
+"""Attributes of traces that stand elsewhere."""
 _SORTABLE = {
-    RUNS.what: ("attribute", "metric", "param", "tag"),
+    RUNS.what: ("attribute", "metric", "min", "max", "count", "param", "tag"),
     LOGGED_MODELS.what: ("attribute", "metric"),
 }
+_Part = TypeVar("_Part", Clause, Order)
 _RUN_STATES = {name: ours for ours, name in RUN_STATUS.items()}
 _MODEL_STATES = {name: ours for ours, name in MODEL_STATUS.items()}
 
 
 def read_filter(text: str, grammar: Grammar) -> list[Clause]:
     """The clauses of a filter, with MLflow's words for states as ours. Raises InvalidInput."""
+    if grammar is TRACES:
+        return [_moved(clause) for clause in parse_filter(text, grammar)]
     return [_translated(clause, grammar) for clause in parse_filter(text, grammar)]
 
 
@@ -112,7 +149,12 @@ def read_order(texts: Sequence[str], grammar: Grammar) -> list[Order]:
             f"{grammar.what.capitalize()} can't be ordered by the {wrong.entity} {wrong.key[:80]!r}.",
             hint=f"Order by: {', '.join(sortable)}.",
         )
-    return [_named(one) for one in orders]
+    return [_moved(one) if grammar is TRACES else _named(one) for one in orders]
+
+
+def _moved(part: _Part) -> _Part:
+    place = _OF_TRACES.get(part.key) if part.entity == "attribute" else None
+    return part if place is None else msgspec.structs.replace(part, entity=place[0], key=place[1])
 
 
 def _named(order: Order) -> Order:

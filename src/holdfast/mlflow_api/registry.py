@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from holdfast.collaboration.hooks import Hooks
 from holdfast.kernel.errors import InvalidInput, NotFound
 from holdfast.kernel.principal import Caller
 from holdfast.mlflow_api.entities import (
@@ -14,6 +15,7 @@ from holdfast.mlflow_api.entities import (
 )
 from holdfast.mlflow_api.experiments import Pair, values_of
 from holdfast.mlflow_api.grammars import MODELS, PROMPT_TAG, VERSIONS, read_filter, read_order
+from holdfast.mlflow_api.news import tag_event
 from holdfast.mlflow_api.wire import (
     Message,
     answer,
@@ -111,10 +113,13 @@ _OF_VERSION, _TRANSITION = (
 class RegistryCalls:
     """The handlers."""
 
-    def __init__(self, registry: Registry, experiments: Experiments, models: LoggedModels) -> None:
+    def __init__(
+        self, registry: Registry, experiments: Experiments, models: LoggedModels, hooks: Hooks
+    ) -> None:
         self._registry = registry
         self._experiments = experiments
         self._models = models
+        self._hooks = hooks
 
     # Registered models
 
@@ -175,12 +180,14 @@ class RegistryCalls:
         """setRegisteredModelTag"""
         body = _MODEL_TAG.read(call)
         self._registry.set_tags(call.caller, str(body.name), None, {str(body.key): body.value or ""})
+        self._tell(call.caller, body, body.value or "")
         return answer()
 
     def delete_tag(self, call: Call) -> Raw:
         """deleteRegisteredModelTag"""
         body = _MODEL_TAG.read(call)
         self._registry.delete_tag(call.caller, str(body.name), None, str(body.key))
+        self._tell(call.caller, body, None)
         return answer()
 
     def set_alias(self, call: Call) -> Raw:
@@ -312,13 +319,24 @@ class RegistryCalls:
         body = _VERSION_TAG.read(call)
         tags = {str(body.key): body.value or ""}
         self._registry.set_tags(call.caller, str(body.name), _number(body.version), tags)
+        self._tell(call.caller, body, body.value or "")
         return answer()
 
     def delete_version_tag(self, call: Call) -> Raw:
         """deleteModelVersionTag"""
         body = _VERSION_TAG.read(call)
         self._registry.delete_tag(call.caller, str(body.name), _number(body.version), str(body.key))
+        self._tell(call.caller, body, None)
         return answer()
+
+    def _tell(self, caller: Caller, body: _Tag, value: str | None) -> None:
+        """Tags are not in the audit log, which webhooks follow otherwise."""
+        if not self._hooks.are_there(caller):
+            return
+        version = None if body.version is None else _number(body.version)
+        told = tag_event(self._registry, caller, str(body.name), version, str(body.key), value)
+        if told is not None:
+            self._hooks.publish(caller, *told)
 
 
 def _without_prompts(where: list[Clause]) -> list[Clause]:

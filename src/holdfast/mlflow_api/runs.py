@@ -1,4 +1,4 @@
-"""MLflow's calls on runs: params, metrics, tags, inputs and outputs, search and history."""
+"""MLflow's calls on runs: params, metrics, tags, inputs and outputs, search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from holdfast.kernel.principal import Caller
 from holdfast.mlflow_api.entities import (
     RUN_NAME_TAG,
     RUN_STATUS,
-    metric_entities,
     run_entity,
     run_info,
     run_root,
@@ -30,7 +29,6 @@ from holdfast.mlflow_api.wire import (
     value_of,
 )
 from holdfast.tracking.experiments import Experiments
-from holdfast.tracking.points import spread_steps
 from holdfast.tracking.records import (
     Batch,
     DatasetInput,
@@ -50,8 +48,7 @@ __all__ = ["OfRun", "RunCalls", "run_of", "run_routes"]
 _BASE = "/api/2.0/mlflow/runs"
 _PARAM_LIMIT, _TAG_LIMIT = 6000, 8000
 _MOST_METRICS, _MOST_PAIRS, _MOST_IN_ALL = 1000, 100, 1000
-_MOST_RUNS, _MOST_POINTS, _MOST_BULK = 50_000, 1_000_000, 25_000
-_MOST_RUN_IDS, _MOST_STEPS = 100, 2500
+_MOST_RUNS = 50_000
 _MODELS_TAG = "mlflow.log-model.history"
 _NUMBERED: tuple[RunStatus, ...] = ("running", "scheduled", "finished", "failed", "killed")
 _STATES: dict[str | int, RunStatus] = {
@@ -153,33 +150,12 @@ class _Search(msgspec.Struct):
     page_token: str = ""
 
 
-class _History(OfRun):
-    metric_key: str | None = None
-    page_token: str = ""
-    max_results: int | None = None
-
-
-class _Bulk(msgspec.Struct):
-    run_id: list[str] | None = None
-    metric_key: str | None = None
-    max_results: int | None = None
-
-
-class _Interval(msgspec.Struct):
-    run_ids: list[str] | None = None
-    metric_key: str | None = None
-    max_results: int | None = None
-    start_step: int | None = None
-    end_step: int | None = None
-
-
 _CREATE, _UPDATE, _OF_RUN = Message(_Create), Message(_Update), Message(OfRun)
 _LOG_METRIC = Message(_LogMetric, "key", "value", "timestamp")
 _LOG_PARAM, _SET_TAG = Message(_LogPair, "key"), Message(_LogPair, "key")
 _LOG_BATCH, _LOG_MODEL = Message(_LogBatch), Message(_LogModel, "model_json")
 _LOG_INPUTS, _OUTPUTS = Message(_LogInputs), Message(_Outputs, "models")
-_SEARCH, _HISTORY, _BULK = Message(_Search), Message(_History, "metric_key"), Message(_Bulk)
-_INTERVAL = Message(_Interval, "metric_key")
+_SEARCH = Message(_Search)
 
 
 class RunCalls:
@@ -306,7 +282,7 @@ class RunCalls:
         name = tags.pop(RUN_NAME_TAG, None)
         points = [MetricPoint(one.key, value_of(one.value), one.step, one.timestamp) for one in metrics]
         try:
-            self._tracking.log_batch(
+            self._tracking.metrics.log_batch(
                 call.caller,
                 run_id,
                 Batch(points, params, tags),
@@ -377,73 +353,6 @@ class RunCalls:
         runs = [run_entity(run, locations[run.experiment_id]) for run in found[:limit]]
         return answer({"runs": runs or None, "next_page_token": more})
 
-    def history(self, call: Call) -> Raw:
-        """getMetricHistory"""
-        body = _HISTORY.read(call)
-        key, bound = str(body.metric_key), ("history", body.metric_key)
-        points = self._tracking.get_points(call.caller, run_of(body), key)
-        if points is None:
-            return answer()
-        start, count = decode_offset(body.page_token, bound), len(points.step)
-        end = start + limit_of(body.max_results, default=count or 1, most=_MOST_POINTS)
-        more = encode_offset(end, bound) if end < count else None
-        return answer({"metrics": metric_entities(key, points, start, end) or None, "next_page_token": more})
-
-    def history_bulk(self, call: Call) -> Raw:
-        """get-history-bulk: the first points of a metric of many runs"""
-        body = _BULK.read(call)
-        if not body.run_id:
-            raise InvalidInput("GetMetricHistoryBulk request must specify at least one run_id.")
-        if len(body.run_id) > _MOST_RUN_IDS:
-            raise InvalidInput(
-                f"GetMetricHistoryBulk request cannot specify more than {_MOST_RUN_IDS} run_ids. "
-                f"Received {len(body.run_id)} run_ids."
-            )
-        if not body.metric_key:
-            raise InvalidInput("GetMetricHistoryBulk request must specify a metric_key.")
-        most = limit_of(body.max_results, default=_MOST_BULK, most=_MOST_BULK)
-        found: list[dict[str, object]] = []
-        for run_id in sorted(set(body.run_id)):
-            points = self._tracking.get_points(call.caller, run_id, body.metric_key)
-            if points is not None and len(found) < most:
-                rows = metric_entities(body.metric_key, points, 0, most - len(found))
-                found += [{**row, "run_id": run_id} for row in rows]
-        return answer({"metrics": found})
-
-    def history_interval(self, call: Call) -> Raw:
-        """getMetricHistoryBulkInterval: the points at about so many steps, the same ones of each run"""
-        body = _INTERVAL.read(call)
-        key, most = str(body.metric_key), 320 if body.max_results is None else body.max_results
-        if not body.run_ids:
-            raise MissingParameter("run_ids")
-        if len(body.run_ids) > _MOST_RUN_IDS:
-            raise InvalidInput(
-                f"GetMetricHistoryBulkInterval request must specify at most {_MOST_RUN_IDS} run_ids. "
-                f"Received {len(body.run_ids)} run_ids."
-            )
-        if not 1 <= most <= _MOST_STEPS:
-            raise InvalidInput(f"max_results must be between 1 and {_MOST_STEPS}.")
-        if (body.start_step is None) != (body.end_step is None):
-            raise InvalidInput("If either start step or end step are specified, both must be specified.")
-        if body.start_step is not None and body.end_step is not None and body.start_step > body.end_step:
-            raise InvalidInput(
-                f"end_step must be greater than start_step. Found start_step={body.start_step} "
-                f"and end_step={body.end_step}."
-            )
-        runs = {run_id: self._tracking.get_points(call.caller, run_id, key) for run_id in body.run_ids}
-        inside = {
-            run_id: points.between(body.start_step, body.end_step)
-            for run_id, points in runs.items()
-            if points is not None
-        }
-        steps = spread_steps([points.step for points in inside.values()], most)
-        found: list[dict[str, object]] = []
-        for run_id, points in inside.items():
-            chosen = points.at_steps(steps)
-            rows = metric_entities(key, chosen, 0, len(chosen.step))
-            found += [{**row, "run_id": run_id} for row in rows]
-        return answer({"metrics": found or None})
-
     def run_root(self, caller: Caller, run: Run) -> str:
         """Where a run's artifacts are."""
         return run_root(run, self._locations(caller, [run])[run.experiment_id])
@@ -513,9 +422,8 @@ def _in_their_words(error: InvalidInput, run_id: str) -> InvalidInput:
 
 
 def run_routes(calls: RunCalls) -> list[Route]:
-    """The routes of runs and of metric histories."""
+    """The routes of runs."""
     read, write = "tracking:read", "tracking:write"
-    metrics = "/api/2.0/mlflow/metrics"
     return [
         route("POST", f"{_BASE}/create", calls.create, write),
         route("POST", f"{_BASE}/update", calls.update, write),
@@ -531,7 +439,4 @@ def run_routes(calls: RunCalls) -> list[Route]:
         route("POST", f"{_BASE}/log-model", calls.log_model, write),
         route("POST", f"{_BASE}/log-inputs", calls.log_inputs, write),
         route("POST", f"{_BASE}/outputs", calls.log_outputs, write),
-        route("GET", f"{metrics}/get-history", calls.history, read),
-        route("GET", f"{metrics}/get-history-bulk", calls.history_bulk, read),
-        route("GET", f"{metrics}/get-history-bulk-interval", calls.history_interval, read),
     ]

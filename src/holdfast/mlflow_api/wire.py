@@ -6,6 +6,7 @@ same messages from its query. An answer leaves out what has no value.
 
 from __future__ import annotations
 
+import datetime
 import functools
 import math
 import re
@@ -29,6 +30,7 @@ __all__ = [
     "limit_of",
     "number_of",
     "route",
+    "timestamp_of",
     "value_of",
 ]
 
@@ -52,6 +54,8 @@ class Message(Generic[T]):
     def __init__(self, record: type[T], *required: str) -> None:
         self._record = record
         self._required = required
+        # What stands for a body that can't be read: an empty message, which mostly lacks its first required field.
+        self._garbled = record()
         self._decoder = msgspec.json.Decoder(record, strict=False)
         names = _field_names(record)
         self._snake = {_camel(name): name for name in names if _camel(name) != name}
@@ -65,11 +69,13 @@ class Message(Generic[T]):
         Raises InvalidInput that names the parameter in MLflow's words.
         """
         found = self._from_query(call) if call.raw_query and not call.raw else self._from_body(call)
-        if path:
+        if path and found is not self._garbled:
             found = msgspec.structs.replace(found, **path)
         for name in self._required:
             if getattr(found, name) in (None, ""):
                 raise MissingParameter(name)
+        if found is self._garbled:
+            raise InvalidInput(f"The request's body is no JSON object. {_SEE_DOCS}")
         return found
 
     def _from_query(self, call: Call) -> T:
@@ -89,25 +95,25 @@ class Message(Generic[T]):
                 f"Bad Request. Content-Type must be one of ['application/json'] (got {media[:80]!r})."
             )
         if self._is_camel is not None and self._is_camel.search(call.raw):
-            return self._convert(self._loose(call.raw))
+            return self._loose(call.raw)
         try:
             return self._decoder.decode(call.raw or b"{}")
         except msgspec.ValidationError:
-            return self._convert(self._loose(call.raw))
+            return self._loose(call.raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._record()  # unparsable JSON is an empty message, which lacks its first required field
+            return self._garbled
 
-    def _loose(self, raw: bytes) -> dict[str, Any]:
+    def _loose(self, raw: bytes) -> T:
+        """The record out of JSON that is not exactly its own: other spellings, or an object within a text."""
         try:
             found = msgspec.json.decode(raw)
+            if isinstance(found, str):  # as the first clients sent it
+                found = msgspec.json.decode(found)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return {}
-        return self._renamed(found) if isinstance(found, dict) else {}
-
-    def _renamed(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {self._snake.get(key, key): self._renamed(item) for key, item in value.items()}
-        return [self._renamed(item) for item in value] if isinstance(value, list) else value
+            return self._garbled
+        if found is None:
+            found = {}
+        return self._convert(_renamed(found, self._record)) if isinstance(found, dict) else self._garbled
 
     def _convert(self, values: dict[str, Any]) -> T:
         present = {key: value for key, value in values.items() if value is not None}
@@ -139,6 +145,34 @@ def _field_names(record: type[msgspec.Struct]) -> frozenset[str]:
             if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
                 names |= _field_names(inner)
     return frozenset(names)
+
+
+def _renamed(value: Any, kind: Any) -> Any:
+    """A value with its fields' names in snake_case, by the record that it is read as; keys of maps stay as they are."""
+    if isinstance(value, list):
+        return [_renamed(item, kind) for item in value]
+    fields = _fields_of(kind) if isinstance(value, dict) else None
+    if fields is None:
+        return value
+    found = {}
+    for key, item in value.items():
+        name, inner = fields.get(key, (key, None))
+        found[name] = _renamed(item, inner)
+    return found
+
+
+@functools.cache
+def _fields_of(kind: Any) -> dict[str, tuple[str, Any]] | None:
+    """The name and type of each field of the record that stands in a type, by both its spellings; None for a map."""
+    for inner in _inner_types(kind):
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            fields = msgspec.structs.fields(inner)
+            return {
+                spelling: (field.encode_name, field.type)
+                for field in fields
+                for spelling in (field.encode_name, _camel(field.encode_name))
+            }
+    return None
 
 
 def _inner_types(kind: Any) -> Iterator[Any]:
@@ -178,6 +212,12 @@ def number_of(value: float) -> float | str:
 def value_of(number: float) -> float:
     """The double behind a number of MLflow's: its clients send back as the largest number what was infinite."""
     return math.copysign(math.inf, number) if abs(number) >= LARGEST else number
+
+
+def timestamp_of(time_ms: int) -> str:
+    """A time as protobuf's JSON has it."""
+    moment = datetime.datetime.fromtimestamp(time_ms // 1000, datetime.timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03}Z"
 
 
 def limit_of(value: int | None, *, default: int, most: int, name: str = "max_results") -> int:

@@ -11,6 +11,7 @@ from holdfast.storage.locks import lock
 from holdfast.storage.objects import Blob, GcRoots, Objects, open_backend
 from holdfast.storage.scope import ALL_WORKSPACES
 from holdfast.storage.tables import BigId, metadata
+from holdfast.storage.values import misplaced_values
 
 __all__ = [
     "ALL_WORKSPACES",
@@ -23,6 +24,7 @@ __all__ = [
     "leases",
     "lock",
     "metadata",
+    "misplaced_values",
     "open_backend",
     "trees",
 ]

@@ -7,7 +7,7 @@ still written in Core, and compiled once; on PostgreSQL, where the way to the se
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -46,6 +46,21 @@ class Direct:
         values = self._values(parameters or {})
         try:
             return connection.execute(self._text, values).fetchall()
+        except sqlite3.Error as error:
+            raise _wrapped(tx, self._text, values, error) from error
+
+    def chunks(self, tx: Tx, parameters: Mapping[str, Any], size: int) -> Iterator[list[Any]]:
+        """The rows, so many at a time: a long result never stands in memory as a whole."""
+        if tx.dialect.name != "sqlite":
+            result = tx.execute(self._statement, parameters, execution_options={"yield_per": size})
+            yield from (list(part) for part in result.partitions())
+            return
+        connection = self._prepare(tx)
+        values = self._values(parameters)
+        try:
+            cursor = connection.execute(self._text, values)
+            while rows := cursor.fetchmany(size):
+                yield rows
         except sqlite3.Error as error:
             raise _wrapped(tx, self._text, values, error) from error
 

@@ -54,7 +54,7 @@ def dump_rows(tx: Tx, tables: MetaData) -> Iterator[Block]:
         names = [str(column.name) for column in table.columns]
         rows, size = list[list[Any]](), 0
         query = select(table).order_by(*table.primary_key.columns).execution_options(**ALL_WORKSPACES)
-        for row in tx.execution_options(yield_per=_ROWS).execute(query):
+        for row in tx.execute(query, execution_options={"yield_per": _ROWS}):
             rows.append([bytes(v) if isinstance(v, memoryview) else v for v in row])
             size += sum(len(v) if isinstance(v, (str, bytes)) else 8 for v in row)
             if len(rows) >= _ROWS or size >= _BYTES:

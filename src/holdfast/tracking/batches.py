@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-
-import numpy as np
 
 from holdfast.kernel.errors import InvalidInput
 from holdfast.kernel.times import EARLIEST_MS, LATEST_MS, parse_time
-from holdfast.tracking.points import Columns
 from holdfast.tracking.records import Batch, RunLinks
-from holdfast.tracking.store.metrics import KeySummary
 
-__all__ = ["check_batch", "check_key", "check_links", "check_value", "summarise"]
+__all__ = ["check_batch", "check_key", "check_links", "check_value"]
 
 _KEY = re.compile(r"[\w.\- :/]{1,250}")
 _MOST = {"metrics": 1000, "params": 1000, "tags": 1000}
@@ -32,8 +27,9 @@ _DATASET_LIMITS = {
 
 def check_key(kind: str, key: str) -> None:
     """Raises InvalidInput unless `key` may name a metric, param or tag."""
-    parts = key.split("/")
-    if not _KEY.fullmatch(key) or any(part in ("", ".", "..") for part in parts):
+    if not _KEY.fullmatch(key) or (
+        ("/" in key or key.startswith(".")) and any(part in ("", ".", "..") for part in key.split("/"))
+    ):
         raise InvalidInput(
             f"The {kind} name {key[:260]!r} is not valid.",
             hint="Use 1 to 250 letters, digits, '_', '-', '.', ' ', ':' or '/', without empty or '..' parts.",
@@ -99,36 +95,3 @@ def _check_value(kind: str, key: str, value: str, most: int) -> None:
         raise InvalidInput(
             f"The value of the {kind} {key!r} holds a NUL character.", hint="Log bytes as an artifact."
         )
-
-
-def summarise(columns: Columns) -> Sequence[KeySummary]:
-    """One summary per key; `last` is the value at the greatest (step, time, value)."""
-    if len(columns.key) == 0:
-        return []
-    real = ~np.isnan(columns.value)
-    # Among points of one step and time a real value counts as greater than NaN.
-    order = np.lexsort((np.where(real, columns.value, 0), real, columns.time, columns.step, columns.key))
-    key = columns.key[order]
-    starts = np.flatnonzero(np.append(True, np.diff(key) != 0))
-    ends = order[np.append(starts[1:], len(key)) - 1]
-    values, real = columns.value[order], real[order]
-    lows = np.minimum.reduceat(np.where(real, values, np.inf), starts)
-    highs = np.maximum.reduceat(np.where(real, values, -np.inf), starts)
-    columnar = (
-        key[starts],
-        columns.value[ends],
-        columns.step[ends],
-        columns.time[ends],
-        np.logical_or.reduceat(real, starts),
-        lows,
-        highs,
-        np.diff(np.append(starts, len(key))),
-    )
-    return [
-        KeySummary(
-            columns.keys[index], last, step, time, low if any_real else None, high if any_real else None, n
-        )
-        for index, last, step, time, any_real, low, high, n in zip(
-            *(c.tolist() for c in columnar), strict=True
-        )
-    ]

@@ -8,13 +8,14 @@ from typing import Any
 from holdfast.audit import service as audit
 from holdfast.chunks import TreeFile, check_path
 from holdfast.identity.service import require
-from holdfast.kernel.errors import InvalidInput, NotFound
+from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Objects, Storage, Tx, lock, trees
 from holdfast.tracking.batches import check_value
 from holdfast.tracking.experiments import find_experiment
+from holdfast.tracking.names import check_given_id
 from holdfast.tracking.query import Filter, Order
 from holdfast.tracking.records import LoggedModel
 from holdfast.tracking.store import find
@@ -45,10 +46,12 @@ class LoggedModels:
         type: str = "",
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        model_id: str | None = None,
     ) -> LoggedModel:
         """A new pending model of a run (or of none, then of an experiment where one is named), ready to take files.
 
-        Raises NotFound for an unknown run or experiment.
+        `model_id`: `m-` and 32 hex digits that the client chose; asked again, it gives the model that is there.
+        Raises NotFound for an unknown run or experiment, Conflict when the id is that of another run's model.
         """
         require(caller, "tracking:write")
         if not name or len(name) > 250 or any(char in "/\\:.%\"'" or ord(char) < 32 for char in name):
@@ -60,15 +63,19 @@ class LoggedModels:
             raise InvalidInput(f"The model type {type[:80]!r} has more than {_TYPE_LIMIT} characters.")
         _check_values("param", params or {}, _PARAM_LIMIT)
         _check_values("tag", tags or {}, _TAG_LIMIT)
-        model_id = new_id("m-")
+        if model_id is not None:
+            check_given_id("logged model", model_id, "m-")
+        new = model_id or new_id("m-")
 
         def fn(tx: Tx) -> LoggedModel:
+            if model_id is not None and (there := _given_model(tx, caller, model_id, run_id)):
+                return there
             run = None if run_id is None else run_store.find_run(tx, caller.workspace, run_id)
             if run_id is not None and run is None:
                 raise NotFound(f"There is no run {run_id[:80]!r}.")
             of_run = None if run is None else run.experiment_id
             model = LoggedModel(
-                model_id=model_id,
+                model_id=new,
                 run_id=run_id,
                 experiment_id=of_run
                 if experiment is None
@@ -249,3 +256,12 @@ def _find(tx: Tx, caller: Caller, model_id: str) -> LoggedModel:
     if model is None:
         raise NotFound(f"There is no logged model {model_id[:80]!r}.")
     return model
+
+
+def _given_model(tx: Tx, caller: Caller, model_id: str, run_id: str | None) -> LoggedModel | None:
+    """The model of an id that the client chose, when it is there already. Raises Conflict when it is another's."""
+    lock(tx, "logged-model", caller.workspace, model_id)
+    there = model_store.find_logged_model(tx, caller.workspace, model_id)
+    if there is not None and there.run_id != run_id:
+        raise Conflict(f"The logged model {model_id} is of another run: {there.run_id}.")
+    return there

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 
 from holdfast.kernel.errors import InvalidInput
 
-__all__ = ["check_name", "invent_name"]
+__all__ = ["check_given_id", "check_name", "invent_name"]
+
+_ID = re.compile(r"[0-9a-f]{32}")
 
 _ADJECTIVES = """
     able amber bold brave brisk calm clear crisp deft eager early fair firm fleet fresh glad keen
@@ -25,6 +28,15 @@ def invent_name() -> str:
     """A name that people can say and tell from others: `calm-heron-417`."""
     chooser = random.SystemRandom()
     return f"{chooser.choice(_ADJECTIVES.split())}-{chooser.choice(_NOUNS.split())}-{chooser.randrange(1000)}"
+
+
+def check_given_id(kind: str, given: str, prefix: str = "") -> None:
+    """Raises InvalidInput unless a client may have chosen this id: 32 hex digits behind `prefix`."""
+    if not given.startswith(prefix) or not _ID.fullmatch(given[len(prefix) :]):
+        raise InvalidInput(
+            f"{given[:80]!r} is not an id for a {kind}.",
+            hint=f"Choose {prefix + ' and ' if prefix else ''}32 hex digits in lower case, as of a UUID of version 7.",
+        )
 
 
 def check_name(kind: str, name: str, most: int) -> None:

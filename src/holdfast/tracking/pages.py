@@ -13,20 +13,32 @@ from holdfast.collaboration.panel import PanelOf
 from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
 from holdfast.storage import Objects
+from holdfast.tracking.artifact_folders import Entry, list_folder
+from holdfast.tracking.artifact_page import artifact_page
+from holdfast.tracking.artifact_views import ArtifactViews
+from holdfast.tracking.change_page import change_page
+from holdfast.tracking.changing import RunChanges
+from holdfast.tracking.columns import duration_of
+from holdfast.tracking.compare_page import compare_page
+from holdfast.tracking.curve_charts import axes_offered, curve_chart, read_axis
+from holdfast.tracking.experiment_page import experiment_page, teach
 from holdfast.tracking.experiments import Experiments
+from holdfast.tracking.media_section import MediaSection, media_section
 from holdfast.tracking.models import LoggedModels
-from holdfast.tracking.records import Experiment, LoggedModel, MetricHistory, MetricSummary, Run
-from holdfast.tracking.run_table import RUN_KINDS, Column, RunRow, build_table, duration_of
+from holdfast.tracking.notes import note_routes, view_note
+from holdfast.tracking.records import Experiment, LoggedModel, MetricSummary, Run
+from holdfast.tracking.run_table import RUN_KINDS
 from holdfast.tracking.service import Tracking
+from holdfast.tracking.views import Views
 from holdfast.web import Call, Page, Route
-from holdfast.web.charts import Chart, Series
+from holdfast.web.charts import Chart
 from holdfast.web.diffs import DiffLine, read_diff
 from holdfast.web.wording import number_text, plural
 
 __all__ = ["RegisteredVersion", "VersionsOf", "pages"]
 
-_MOST_RUNS = 1000
 _MOST_CHARTS = 12
+_MOST_ENTRIES = 20
 _MOST_HEADLINES = 6
 _MOST_DIFF_LINES = 200
 _TEXT_LIMIT = 200_000
@@ -54,27 +66,6 @@ class VersionRef(msgspec.Struct, frozen=True):
 
 VersionsOf = Callable[[Caller, str], Sequence[RegisteredVersion]]
 """The model versions of a run; the registry's answer, bound by the composition root."""
-
-
-class ExperimentView(msgspec.Struct, frozen=True):
-    """What the page of an experiment shows."""
-
-    name: str
-    kind: str
-    sentence: str
-    total: int
-    shown: str
-    rows: list[RunRow]
-    columns: list[Column]
-    same: list[tuple[str, str]]
-    page: int
-    pages: int
-    sort: str
-    descending: bool
-    query: dict[str, str]
-    kept: dict[str, str]
-    """The part of the query that the filter form carries along."""
-    teach: str
 
 
 class Headline(msgspec.Struct, frozen=True):
@@ -107,9 +98,14 @@ class RunView(msgspec.Struct, frozen=True):
     headline: list[Headline]
     metrics: list[MetricRow]
     charts: list[Chart]
+    axes: list[tuple[str, str]]
+    x: str
+    query: dict[str, str]
     more_metrics: int
-    artifacts: list[TreeFile]
-    files_at: str
+    artifacts: int
+    entries: list[Entry]
+    """What stands at the root of the artifacts, the first of it."""
+    media: MediaSection
     models: list[LoggedModel]
     versions: list[VersionRef]
     command: str
@@ -124,76 +120,41 @@ def pages(
     tracking: Tracking,
     models: LoggedModels,
     objects: Objects,
+    changes: RunChanges,
+    views: Views,
     versions_of: VersionsOf,
     panel_of: PanelOf,
 ) -> list[Route]:
-    """`/experiments`, `/experiments/{experiment}` and `/runs/{run_id}`."""
+    """`/experiments`, `/experiments/{experiment}`, `/compare`, `/runs/{run_id}` and its artifacts."""
+    artifact_views = ArtifactViews(objects)
 
     def show_experiments(call: Call) -> Page:
         listed = experiments.list_experiments(call.caller).items
         runs = sum(one.runs for one in listed)
         sentence = f"{plural(runs, 'run')} in {plural(len(listed), 'experiment')}."
-        context = {"experiments": listed, "sentence": sentence, "teach": _teach(call.url, "flights")}
+        context = {"experiments": listed, "sentence": sentence, "teach": teach(call.url, "flights")}
         return Page("tracking/experiments.html", context, "Experiments")
-
-    def show_experiment(call: Call) -> Page:
-        experiment = experiments.get_experiment(call.caller, call.path["experiment"])
-        runs = tracking.list_runs(call.caller, experiment=experiment.experiment_id, limit=_MOST_RUNS).items
-        view = _experiment_view(call, experiment, runs)
-        panel = panel_of(call, f"experiment:{experiment.experiment_id}")
-        return Page("tracking/experiment.html", {"view": view, "panel": panel}, experiment.name)
 
     def show_run(call: Call) -> Page:
         run = tracking.get_run(call.caller, call.path["run_id"])
         experiment = experiments.get_experiment(call.caller, run.experiment_id)
-        view = _run_view(call, run, experiment, tracking, models, objects, versions_of)
-        context = {"view": view, "panel": panel_of(call, f"run:{run.run_id}")}
+        view = _run_view(call, run, experiment, tracking, models, objects, artifact_views, versions_of)
+        context = {
+            "view": view,
+            "note": view_note(call, run.tags, f"/runs/{run.run_id}/note"),
+            "panel": panel_of(call, f"run:{run.run_id}"),
+        }
         return Page("tracking/run.html", context, f"Run {run.name}")
 
     return [
         Route("GET", "/experiments", show_experiments, "tracking:read", summary="Experiments"),
-        Route("GET", "/experiments/{experiment}", show_experiment, "tracking:read", summary="Runs of one"),
+        *experiment_page(experiments, tracking, views, panel_of),
+        *change_page(tracking, changes),
+        *note_routes(experiments, changes),
+        compare_page(tracking, objects),
+        *artifact_page(experiments, tracking, artifact_views),
         Route("GET", "/runs/{run_id}", show_run, "tracking:read", summary="A run"),
     ]
-
-
-def _teach(url: str, experiment: str) -> str:
-    name = shlex.quote(experiment)
-    return f"export HOLDFAST_URL={url}\nholdfast run --experiment {name} -- python train.py"
-
-
-def _experiment_view(call: Call, experiment: Experiment, runs: Sequence[Run]) -> ExperimentView:
-    query = dict(call.query)
-    table = build_table(runs, query, call.caller.time_ms)
-    total = max(experiment.runs, len(runs))
-    shown = f"{table.matching:,} of {total:,}" if table.matching != total else f"{total:,}"
-    if total > len(runs):
-        shown += f", within the newest {len(runs):,}"
-    kept: dict[str, str] = {key: value for key, value in query.items() if key in ("sort", "order")}
-    kind, sentence = _experiment_sentence(runs, total)
-    return ExperimentView(
-        experiment.name, kind, sentence, total, shown, table.rows, table.columns, table.same, table.page,
-        table.pages, table.sort, table.descending, query, kept, _teach(call.url, experiment.name),
-    )  # fmt: skip
-
-
-def _experiment_sentence(runs: Sequence[Run], total: int) -> tuple[str, str]:
-    if not runs:
-        return "neutral", "No run yet."
-    running = sum(run.status == "running" for run in runs)
-    failed = sum(run.status == "failed" for run in runs)
-    parts = [plural(total, "run")]
-    if running:
-        parts.append(f"{running} running")
-    if failed:
-        parts.append(f"{failed} failed")
-    last = f"; the last, {runs[0].name}, {_state(runs[0])}."
-    return ("attention" if runs[0].status == "failed" else "neutral"), ", ".join(parts) + last
-
-
-def _state(run: Run) -> str:
-    words = {"running": "is running", "finished": "finished", "failed": "failed", "killed": "was killed"}
-    return words[run.status]
 
 
 def _run_view(
@@ -203,6 +164,7 @@ def _run_view(
     tracking: Tracking,
     models: LoggedModels,
     objects: Objects,
+    views: ArtifactViews,
     versions_of: VersionsOf,
 ) -> RunView:
     caller = call.caller
@@ -211,7 +173,7 @@ def _run_view(
     by_path = {file.path: file for file in artifacts.items}
     logged = models.list_models(caller, run.run_id)
     versions = [VersionRef(one.name, one.version) for one in versions_of(caller, run.run_id)]
-    recipe = run.recipe
+    recipe, x = run.recipe, read_axis(call.query.get("x", ""))
     diff = by_path.get(recipe.git_diff_artifact) if recipe and recipe.git_diff_artifact else None
     log = next((file for path, file in by_path.items() if path.endswith(("output.log", "output.txt"))), None)
     output = _read_text(objects, log).splitlines() if log else []
@@ -225,10 +187,16 @@ def _run_view(
         duration_ms=duration_of(run, caller.time_ms),
         headline=[_headline(key, run.metrics[key]) for key in sorted(run.metrics)[:_MOST_HEADLINES]],
         metrics=[_metric_row(key, summary) for key, summary in sorted(run.metrics.items())],
-        charts=[_chart(run, tracking.get_history(caller, run.run_id, key)) for key in drawn[:_MOST_CHARTS]],
+        charts=[
+            chart for key in drawn[:_MOST_CHARTS] if (chart := curve_chart(tracking, caller, [run], key, x))
+        ],
+        axes=axes_offered(sorted(run.metrics), x),
+        x=x,
+        query=dict(call.query),
         more_metrics=max(0, len(drawn) - _MOST_CHARTS),
-        artifacts=artifacts.items,
-        files_at=f"/api/v1/runs/{run.run_id}/artifacts",
+        artifacts=len(artifacts.items),
+        entries=list_folder(artifacts.items, "")[:_MOST_ENTRIES],
+        media=media_section(run, artifacts.items, call.query, views),
         models=logged,
         versions=versions,
         command=shlex.join(recipe.command) if recipe else "",
@@ -267,29 +235,6 @@ def _headline(key: str, summary: MetricSummary) -> Headline:
 
 def _metric_row(key: str, summary: MetricSummary) -> MetricRow:
     return MetricRow(key, summary.last, summary.last_step, summary.min, summary.max, summary.count)
-
-
-def _chart(run: Run, history: MetricHistory) -> Chart:
-    is_bucketed = history.count > len(history.values)
-    series = Series(
-        history.key,
-        list(history.values),
-        list(history.low) if is_bucketed else [],
-        list(history.high) if is_bucketed else [],
-        dots=len(history.values) < 40,
-    )
-    ordered = len(set(history.steps)) == len(history.steps)
-    return Chart(
-        id=f"metric-{history.key}".translate({ord(c): "-" for c in " /.:"}),
-        title=f"{history.key} over {history.count:,} points",
-        x=list(history.steps if ordered else range(len(history.steps))),
-        series=[series],
-        is_time=False,
-        x_label="Step" if ordered else "Point",
-        source=f"/api/v1/runs/{run.run_id}/metrics/{history.key}?points=1000"
-        if is_bucketed and ordered
-        else "",
-    )
 
 
 def _read_text(objects: Objects, file: TreeFile) -> str:

@@ -16,16 +16,19 @@ import zstandard
 from numpy.typing import NDArray
 
 from holdfast.kernel.errors import IntegrityError
-from holdfast.tracking.records import MetricHistory, MetricPoint
+from holdfast.tracking.records import MetricPoint
 
 __all__ = [
     "Columns",
     "Points",
     "decode_points",
-    "downsample",
+    "distinct",
     "encode_points",
-    "history_of",
+    "in_steps",
+    "joined",
     "known_points",
+    "only",
+    "pack",
     "points_of",
     "spread_steps",
 ]
@@ -54,16 +57,21 @@ def encode_points(points: Sequence[MetricPoint], received_ms: int) -> tuple[Colu
     )
     value = np.fromiter((_number(point.value) for point in points), np.float64, len(points))
     columns = Columns(list(index), key, step, time, value)
+    return columns, pack(columns)
+
+
+def pack(columns: Columns) -> bytes:
+    """The blob of columns; see above for its layout."""
     packed = [
         _VERSION,
         columns.keys,
-        len(points),
-        _planes(key),
-        _planes(np.diff(step, prepend=0)),
-        _planes(np.diff(time, prepend=0)),
-        _planes(value),
+        len(columns.key),
+        _planes(columns.key),
+        _planes(np.diff(columns.step, prepend=0)),
+        _planes(np.diff(columns.time, prepend=0)),
+        _planes(columns.value),
     ]
-    return columns, _compress(msgspec.msgpack.encode(packed))
+    return _compress(msgspec.msgpack.encode(packed))
 
 
 def _compress(data: bytes) -> bytes:
@@ -84,6 +92,56 @@ def decode_points(blob: bytes) -> Columns:
     except (ValueError, TypeError, zstandard.ZstdError, msgspec.DecodeError) as error:
         raise IntegrityError(f"A batch of metric points can't be read: {error}.") from error
     return Columns(keys, key, step, time, value)
+
+
+def joined(batches: Sequence[Columns]) -> Columns:
+    """The points of several, one after the other, over one list of keys."""
+    if len(batches) == 1:
+        return batches[0]
+    index: dict[str, int] = {}
+    numbers = [
+        np.fromiter((index.setdefault(key, len(index)) for key in one.keys), np.uint32, len(one.keys))[
+            one.key
+        ]
+        for one in batches
+    ]
+    return Columns(
+        list(index),
+        np.concatenate([np.empty(0, np.uint32), *numbers]),
+        np.concatenate([np.empty(0, np.int64), *(one.step for one in batches)]),
+        np.concatenate([np.empty(0, np.int64), *(one.time for one in batches)]),
+        np.concatenate([np.empty(0, np.float64), *(one.value for one in batches)]),
+    )
+
+
+def only(keys: Sequence[str], columns: Columns) -> Columns:
+    """The points of some of the keys."""
+    wanted = np.isin(columns.key, [columns.keys.index(key) for key in keys if key in columns.keys])
+    return _taken(columns, np.flatnonzero(wanted))
+
+
+def distinct(columns: Columns) -> Columns:
+    """The points in order of (key, step, time, value), each once; NaN equals NaN, and 0.0 equals -0.0."""
+    one = _taken(columns, np.lexsort((columns.value, columns.time, columns.step, columns.key)))
+    fresh = np.ones(len(one.key), bool)
+    fresh[1:] = (
+        (np.diff(one.key.astype(np.int64)) != 0)
+        | (one.step[1:] != one.step[:-1])
+        | (one.time[1:] != one.time[:-1])
+        | _differ(one.value)
+    )
+    return one if fresh.all() else _taken(one, np.flatnonzero(fresh))
+
+
+def _differ(value: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each value but the first is another than the one before it; NaN is NaN."""
+    nan = np.isnan(value)
+    differ: NDArray[np.bool_] = (value[1:] != value[:-1]) & ~(nan[1:] & nan[:-1])
+    return differ
+
+
+def _taken(columns: Columns, at: NDArray[np.int64]) -> Columns:
+    return Columns(columns.keys, columns.key[at], columns.step[at], columns.time[at], columns.value[at])
 
 
 class Points(msgspec.Struct, frozen=True):
@@ -136,22 +194,27 @@ def known_points(key: str, batches: Sequence[Columns]) -> set[tuple[int, int, st
     return set(zip(*columns, strict=True))
 
 
-def history_of(
-    key: str, batches: Sequence[Columns], points: int, from_step: int = -(2**63), to_step: int = 2**63 - 1
-) -> MetricHistory | None:
-    """One metric's history out of its run's batches, exact duplicates dropped, at most `points` points, of the
-    steps `from_step` to `to_step` (inclusive). None when no batch has the metric."""
+def in_steps(
+    key: str, batches: Sequence[Columns], from_step: int = -(2**63), to_step: int = 2**63 - 1
+) -> Points | None:
+    """One metric's points of the steps `from_step` to `to_step` (inclusive) in order of (step, time, value), exact
+    duplicates dropped. None when no batch has the metric.
+    """
     found = _gathered(key, batches, from_step, to_step)
-    if found is None:
-        return None
-    sorted_ = _distinct(found, np.lexsort((found.value, found.time, found.step)))
-    return downsample(key, sorted_.step, sorted_.time, sorted_.value, points)
+    if found is None or bool((found.step[1:] > found.step[:-1]).all()):
+        return found
+    return _distinct(found, np.lexsort((found.value, found.time, found.step)))
 
 
 def _gathered(key: str, batches: Sequence[Columns], from_step: int, to_step: int) -> Points | None:
     steps, times, values = [], [], []
     for columns in batches:
         if key in columns.keys:
+            if len(columns.keys) == 1 and columns.step.min() >= from_step and columns.step.max() <= to_step:
+                steps.append(columns.step)
+                times.append(columns.time)
+                values.append(columns.value)
+                continue
             chosen = columns.key == columns.keys.index(key)
             chosen &= (columns.step >= from_step) & (columns.step <= to_step)
             steps.append(columns.step[chosen])
@@ -163,35 +226,9 @@ def _gathered(key: str, batches: Sequence[Columns], from_step: int, to_step: int
 def _distinct(points: Points, order: NDArray[np.int64]) -> Points:
     """The points in an order that puts equal ones side by side, each once."""
     step, time, value = points.step[order], points.time[order], points.value[order]
-    bits = value.view(np.int64)
     fresh = np.ones(len(step), bool)
-    fresh[1:] = (np.diff(step) != 0) | (np.diff(time) != 0) | (bits[1:] != bits[:-1])
+    fresh[1:] = (np.diff(step) != 0) | (np.diff(time) != 0) | _differ(value)
     return Points(step[fresh], time[fresh], value[fresh])
-
-
-def downsample(
-    key: str, step: NDArray[np.int64], time: NDArray[np.int64], value: NDArray[np.float64], points: int
-) -> MetricHistory:
-    """At most `points` buckets of neighbours with their extremes (NaN left out), so that no peak is lost."""
-    count = len(step)
-    if count <= points:
-        shown = value.tolist()
-        return MetricHistory(key, count, step.tolist(), time.tolist(), shown, shown, shown)
-    starts = np.linspace(0, count, points, endpoint=False).astype(np.int64)
-    ends = np.append(starts[1:], count) - 1
-    low = np.minimum.reduceat(np.where(np.isnan(value), np.inf, value), starts)
-    high = np.maximum.reduceat(np.where(np.isnan(value), -np.inf, value), starts)
-    empty = low > high
-    low[empty], high[empty] = np.nan, np.nan
-    return MetricHistory(
-        key,
-        count,
-        step[ends].tolist(),
-        time[ends].tolist(),
-        value[ends].tolist(),
-        low.tolist(),
-        high.tolist(),
-    )
 
 
 def _number(value: float | str) -> float:
@@ -211,6 +248,11 @@ def _whole(planes: bytes, dtype: Any, count: int) -> NDArray[Any]:
     size = np.dtype(dtype).itemsize
     if len(planes) != count * size:
         raise ValueError(f"{len(planes)} bytes for {count} points")
-    return (
-        np.ascontiguousarray(np.frombuffer(planes, np.uint8).reshape(size, count).T).reshape(-1).view(dtype)
-    )
+    rows = np.frombuffer(planes, np.uint8).reshape(size, count)
+    used = [row for row in range(size) if rows[row].any()]
+    if len(used) > size // 2:
+        return np.ascontiguousarray(rows.T).reshape(-1).view(dtype)
+    found: NDArray[Any] = np.zeros((count, size), np.uint8)  # most steps and times differ by little
+    for row in used:
+        found[:, row] = rows[row]
+    return found.reshape(-1).view(dtype)

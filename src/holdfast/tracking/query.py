@@ -16,13 +16,17 @@ import msgspec
 
 from holdfast.kernel.errors import InvalidInput
 
-__all__ = ["Clause", "Filter", "Grammar", "Kind", "Order", "parse_filter", "parse_order"]
+__all__ = ["RUNS", "Clause", "Filter", "Grammar", "Kind", "Order", "parse_filter", "parse_order"]
 
 Kind = Literal["text", "number", "listed"]
 """How an attribute compares: as text, as a number, or as text that may also be looked for in a list."""
 Operator = Literal["=", "!=", ">", ">=", "<", "<=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"]
 _OPERATORS: dict[str, Operator] = {one: one for one in get_args(Operator)}
-_KINDS: dict[str, Kind] = {"metric": "number", "dataset": "listed"}
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("metric", "min", "max", "count"), "number"),
+    "dataset": "listed",
+    "span": "listed",
+}
 """Of what is no attribute; the rest is text."""
 _NUMERIC = frozenset({"=", "!=", ">", ">=", "<", "<="})
 _TEXTUAL = frozenset({"=", "!=", "LIKE", "ILIKE"})
@@ -41,7 +45,8 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?
 
 
 class Clause(msgspec.Struct, frozen=True):
-    """One condition: `entity` is attribute, metric, param, tag or dataset; `value` a text, number, list or None."""
+    """One condition: `entity` is attribute, metric (its last value), min, max or count (of a metric), param, tag,
+    dataset, metadata or span (of a trace); `value` a text, number, list or None."""
 
     entity: str
     key: str
@@ -73,7 +78,34 @@ class Grammar(msgspec.Struct, frozen=True):
     aliases: Mapping[str, str] = {}
     orders: frozenset[str] = frozenset()
     nulls: frozenset[str] = frozenset()
-    datasets: frozenset[str] = frozenset()
+    inner: Mapping[str, frozenset[str]] = {}
+    """Of entities that have a few keys alone, which."""
+
+
+RUNS = Grammar(
+    "runs",
+    {
+        **dict.fromkeys(("attribute", "attributes"), "attribute"),
+        **dict.fromkeys(("metric", "metrics", "last"), "metric"),
+        **{name: name for name in ("min", "max", "count")},
+        **dict.fromkeys(("param", "params"), "param"),
+        **dict.fromkeys(("tag", "tags"), "tag"),
+        **dict.fromkeys(("dataset", "datasets"), "dataset"),
+    },
+    {
+        "run_id": "listed",
+        "name": "text",
+        "status": "listed",
+        "user": "text",
+        "start_time": "number",
+        "end_time": "number",
+        "duration": "number",
+    },
+    nulls=frozenset({"param", "tag"}),
+    inner={"dataset": frozenset({"name", "digest", "context"})},
+)
+"""What runs are searched by in holdfast's own words. Of a metric `metrics.loss` is the last value, `min.loss`,
+`max.loss` and `count.loss` what they say; times are ms UTC, `duration` ms (of a finished run)."""
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -212,10 +244,10 @@ def _identifier(tokens: _Tokens, grammar: Grammar, more: frozenset[str]) -> tupl
                 f"{key[:80]!r} is no attribute of {grammar.what}.",
                 hint=f"There are: {', '.join(sorted(grammar.attributes))}.",
             )
-    if entity == "dataset" and key not in grammar.datasets:
+    if key not in grammar.inner.get(entity, (key,)):
         raise InvalidInput(
-            f"{key[:80]!r} is nothing that data sets are searched by.",
-            hint=f"There are: {', '.join(sorted(grammar.datasets))}.",
+            f"{key[:80]!r} is nothing that a {entity} is searched by.",
+            hint=f"There are: {', '.join(sorted(grammar.inner[entity]))}.",
         )
     return entity, key
 

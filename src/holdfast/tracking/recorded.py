@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from holdfast.audit.recorded import Fact
 from holdfast.audit.records import AuditEntry
 from holdfast.storage import Tx
-from holdfast.tracking.batches import summarise
-from holdfast.tracking.points import decode_points
-from holdfast.tracking.records import MetricSummary
+from holdfast.tracking.overviews import is_overview_of
+from holdfast.tracking.points import decode_points, distinct, joined
 from holdfast.tracking.seal import seal_of
 from holdfast.tracking.store import experiments as experiment_store
 from holdfast.tracking.store import metrics as metric_store
 from holdfast.tracking.store import models as model_store
 from holdfast.tracking.store import runs as run_store
+from holdfast.tracking.store import segments
+from holdfast.tracking.summaries import summarise
 
 __all__ = ["RecordedRuns"]
 
@@ -30,7 +31,7 @@ class RecordedRuns:
                 yield f"the experiment {name}", repr((entry.after or {})["name"])
             case "run.finish":
                 yield f"the run {name}", f"sealed under {entry.digest}"
-            case "run.reopen":
+            case "run.reopen" | "run.purge":
                 yield f"the run {name}", None
             case "model.log":
                 yield f"the logged model {name}", f"ready under {entry.digest}"
@@ -47,20 +48,23 @@ class RecordedRuns:
                 yield name, "not to be found by its index"
                 continue
             yield name, f"sealed under {seal_of(tx, workspace, run_no, run).digest}"
-            points = _summaries(metric_store.load_batches(tx, workspace, run_no))
+            points = _summaries(
+                [
+                    *metric_store.load_segments(tx, workspace, run_no),
+                    *metric_store.load_batches(tx, workspace, run_no),
+                ]
+            )
             if points != {key: repr(summary) for key, summary in run.metrics.items()}:
                 yield name, "summarised as its points are not"
+            for blob, overview in segments.all_overviews(tx, workspace, run_no):
+                all_ = decode_points(blob)
+                if not is_overview_of(overview, all_.step, all_.time, all_.value):
+                    yield name, "drawn as its points are not"
         for workspace, model_id, status, digest in model_store.all_logged(tx):
             yield f"the logged model {workspace}/{model_id}", f"{status} under {digest}"
 
 
 def _summaries(blobs: Sequence[bytes]) -> dict[str, str]:
-    """The summaries, as text since NaN equals nothing, that the points of all batches give, by key."""
-    found: dict[str, metric_store.KeySummary] = {}
-    for blob in blobs:
-        for one in summarise(decode_points(blob)):
-            found[one.key] = metric_store.merge(found[one.key], one) if one.key in found else one
-    return {
-        key: repr(MetricSummary(one.last, one.last_step, one.last_time, one.min, one.max, one.count))
-        for key, one in found.items()
-    }
+    """The summaries, as text since NaN equals nothing, that the points of all blobs give, by key."""
+    points = distinct(joined([decode_points(blob) for blob in blobs]))
+    return {key: repr(summary) for key, summary in summarise(points).items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,13 +20,19 @@ __all__ = [
     "ModelStatus",
     "Recipe",
     "Run",
+    "RunColumns",
     "RunLinks",
     "RunStatus",
+    "Span",
+    "Trace",
+    "TraceState",
     "UploadedBundle",
+    "View",
 ]
 
 RunStatus = Literal["running", "scheduled", "finished", "failed", "killed"]
 ModelStatus = Literal["pending", "ready", "failed"]
+TraceState = Literal["STATE_UNSPECIFIED", "IN_PROGRESS", "OK", "ERROR"]
 
 
 class Experiment(msgspec.Struct, frozen=True):
@@ -142,6 +148,14 @@ class Run(msgspec.Struct, frozen=True):
     links: RunLinks = RunLinks()
 
 
+class RunColumns(msgspec.Struct, frozen=True):
+    """What a table of runs has to choose columns from: names, in order."""
+
+    metrics: list[str]
+    params: list[str]
+    tags: list[str]
+
+
 class ModelMetric(msgspec.Struct, frozen=True):
     """A metric of a logged model, measured by a run, on a data set where that is known."""
 
@@ -189,3 +203,53 @@ class LoggedModel(msgspec.Struct, frozen=True):
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
     metrics: list[ModelMetric] = []
+
+
+class Span(msgspec.Struct, frozen=True):
+    """One step of an LLM trace. Ids are hexadecimal, times ns UTC; a step that has not ended has no end.
+
+    `content` is the whole span as OpenTelemetry's JSON: what is answered, and searched for text.
+    """
+
+    span_id: str
+    parent_id: str
+    name: str
+    type: str
+    status: str
+    start_ns: int
+    end_ns: int | None
+    content: str
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """An LLM trace: what one request to an application went through. `start_time` is ms UTC, `duration` ms."""
+
+    trace_id: str
+    experiment_id: int
+    state: TraceState
+    start_time: int
+    duration: int | None = None
+    client_request_id: str | None = None
+    request: str | None = None
+    """The first characters of what was asked; `response` of what was answered."""
+    response: str | None = None
+    tags: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    assessments: dict[str, dict[str, Any]] = {}
+    """What people and programs said of it, by id, in the words of the protocol that it came by."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """What an experiment's page shows, by a name: `query` is the part of its address after `?`.
+
+    A shared view is for everyone in the workspace, another one for its owner alone. `updated_at`: ms UTC.
+    """
+
+    view_id: str
+    experiment_id: int
+    name: str
+    query: str
+    is_shared: bool
+    owner_id: str
+    owner: str
+    updated_at: int

@@ -10,8 +10,10 @@ from holdfast.chunks import BUNDLE_LIMIT, TreeFile
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.paging import Items, PageQuery
 from holdfast.storage import Objects
+from holdfast.tracking.changing import RunChanges
 from holdfast.tracking.experiments import DEFAULT_EXPERIMENT, Experiments
 from holdfast.tracking.models import FILE_LIMIT, LoggedModels
+from holdfast.tracking.purging import Purged, Purging
 from holdfast.tracking.records import (
     Batch,
     Experiment,
@@ -22,7 +24,10 @@ from holdfast.tracking.records import (
     RunStatus,
     UploadedBundle,
 )
+from holdfast.tracking.search_routes import search_routes
 from holdfast.tracking.service import ARTIFACT_LIMIT, Tracking
+from holdfast.tracking.view_routes import view_routes
+from holdfast.tracking.views import Views
 from holdfast.web import Call, Route, Upload
 from holdfast.web.files import send_file
 
@@ -44,6 +49,8 @@ class CreateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     user: str = ""
     recipe: Recipe | None = None
+    run_id: str | None = None
+    start_time: int | None = None
 
 
 class FinishRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +66,7 @@ class CreateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     run_id: str | None = None
+    model_id: str | None = None
 
 
 class RunQuery(PageQuery, frozen=True):
@@ -76,18 +84,35 @@ class PointsQuery(msgspec.Struct, frozen=True):
 
 
 class DownloadQuery(msgspec.Struct, frozen=True):
-    """Whether the client may be sent to the object store itself."""
+    """Whether the client may be sent to the object store itself, and whether HTML or SVG is sent to be looked at."""
 
     presigned: bool = False
+    show: bool = False
+
+
+class PurgeRuns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /runs/purge."""
+
+    older_than_days: int
+    is_dry: bool = False
 
 
 def routes(
-    experiments: Experiments, tracking: Tracking, models: LoggedModels, objects: Objects
+    experiments: Experiments,
+    tracking: Tracking,
+    models: LoggedModels,
+    objects: Objects,
+    purging: Purging,
+    changes: RunChanges,
+    views: Views,
 ) -> list[Route]:
     """The routes of experiments, runs, artifacts and logged models."""
     return [
         *_experiments(experiments),
+        *search_routes(experiments, tracking, objects),
+        *view_routes(views, changes),
         *_runs(tracking),
+        _purge(purging),
         *_artifacts(tracking, objects),
         *_models(models, objects),
     ]
@@ -126,11 +151,26 @@ def _experiments(experiments: Experiments) -> list[Route]:
     ]
 
 
+def _purge(purging: Purging) -> Route:
+    def purge(call: Call) -> Purged:
+        body: PurgeRuns = call.body
+        return purging.purge_runs(call.caller, older_than_days=body.older_than_days, is_dry=body.is_dry)
+
+    path, summary = "/api/v1/runs/purge", "Take deleted runs away for good"
+    return Route("POST", path, purge, "tracking:purge", PurgeRuns, summary, result=Purged)
+
+
 def _runs(tracking: Tracking) -> list[Route]:
     def create(call: Call) -> Run:
         body: CreateRun = call.body
         return tracking.create_run(
-            call.caller, experiment=body.experiment, name=body.name, recipe=body.recipe, user=body.user
+            call.caller,
+            experiment=body.experiment,
+            name=body.name,
+            recipe=body.recipe,
+            user=body.user,
+            run_id=body.run_id,
+            start_time=body.start_time,
         )
 
     def listing(call: Call) -> Items[Run]:
@@ -146,7 +186,7 @@ def _runs(tracking: Tracking) -> list[Route]:
         return tracking.get_run(call.caller, call.path["run_id"])
 
     def batch(call: Call) -> dict[str, Any]:
-        tracking.log_batch(call.caller, call.path["run_id"], call.body, sha256_hex(call.raw))
+        tracking.metrics.log_batch(call.caller, call.path["run_id"], call.body, sha256_hex(call.raw))
         return {}
 
     def finish(call: Call) -> Run:
@@ -161,7 +201,7 @@ def _runs(tracking: Tracking) -> list[Route]:
 
     def history(call: Call) -> MetricHistory:
         asked: PointsQuery = call.params
-        return tracking.get_history(
+        return tracking.metrics.get_history(
             call.caller,
             call.path["run_id"],
             call.path["key"],
@@ -199,8 +239,13 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
 
     def get(call: Call) -> Any:
         file = tracking.find_artifact(call.caller, call.path["run_id"], call.path["path"])
+        asked: DownloadQuery = call.params
         return send_file(
-            objects, file, presigned=call.params.presigned, byte_range=call.headers.get("range", "")
+            objects,
+            file,
+            presigned=asked.presigned,
+            byte_range=call.headers.get("range", ""),
+            shown=asked.show,
         )
 
     def delete(call: Call) -> dict[str, Any]:
@@ -234,7 +279,8 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
 
 def _models(models: LoggedModels, objects: Objects) -> list[Route]:
     def create(call: Call) -> LoggedModel:
-        return models.create_model(call.caller, name=call.body.name, run_id=call.body.run_id)
+        body: CreateModel = call.body
+        return models.create_model(call.caller, name=body.name, run_id=body.run_id, model_id=body.model_id)
 
     def get(call: Call) -> LoggedModel:
         return models.get_model(call.caller, call.path["model_id"])

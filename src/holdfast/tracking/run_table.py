@@ -1,20 +1,31 @@
-"""The runs table of an experiment: which columns differ, sorted and paged as the address says."""
+"""The runs table of an experiment: which columns are worth showing, and one page of rows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
+from holdfast.tracking.asked import Asked
+from holdfast.tracking.columns import RunColumn, duration_of, value_of
 from holdfast.tracking.records import Run
-from holdfast.web.wording import column_texts
+from holdfast.web.wording import column_texts, number_text
 
-__all__ = ["RUN_KINDS", "Column", "RunRow", "RunTable", "build_table"]
+__all__ = [
+    "RUN_KINDS",
+    "Column",
+    "RunRow",
+    "RunTable",
+    "build_rows",
+    "build_table",
+    "choose_columns",
+    "rows_per_page",
+]
 
-PER_PAGE = 100
-_MOST_COLUMNS = 8
+_MOST_SHOWN = 6
+_NODES, _NODES_OF_A_ROW = 1040, 15
 RUN_KINDS = {
     "scheduled": "busy",
     "running": "busy",
@@ -35,145 +46,113 @@ class Column(msgspec.Struct, frozen=True):
     wide: bool = False
 
 
+class Cell(msgspec.Struct, frozen=True):
+    """A value as it is shown, with its full form; no text for none."""
+
+    text: str | None
+    full: str = ""
+    is_number: bool = False
+
+
 class RunRow(msgspec.Struct, frozen=True):
-    """A run with the values of the columns that differ."""
+    """A run with the values of the columns."""
 
     run: Run
     kind: str
-    duration_ms: int | None
-    metrics: list[tuple[str, float] | None]
-    """Text and full value per metric column."""
-    params: list[str | None]
+    duration_ms: int
+    cells: list[Cell]
 
 
 class RunTable(msgspec.Struct, frozen=True):
     """One page of the table."""
 
     rows: list[RunRow]
-    columns: list[Column]
+    headers: list[Column]
+    columns: list[RunColumn]
     same: list[tuple[str, str]]
-    """Params that have one value in every matching run."""
+    """Params that have one value in every run shown."""
     matching: int
     page: int
     pages: int
-    sort: str
-    descending: bool
+    per_page: int
 
 
-def build_table(runs: Sequence[Run], query: Mapping[str, str], now_ms: int) -> RunTable:
-    """The page of `runs` that `query` asks for: name, status (filters), sort, order, page."""
-    matching = [run for run in runs if _matches(run, query)]
-    metrics = _metric_columns(matching)
-    params, same = _param_columns(matching)
-    sort = query.get("sort", "")
-    descending = query.get("order", "desc") != "asc"
-    if sort:
-        matching = _sorted(matching, sort, descending, now_ms)
-    pages = max(1, math.ceil(len(matching) / PER_PAGE))
-    page = min(pages, max(1, _whole(query.get("page", "1"))))
-    shown = matching[(page - 1) * PER_PAGE : page * PER_PAGE]
+def rows_per_page(columns: int) -> int:
+    """So many rows that two pages of them stay below 3,000 elements with everything around."""
+    return max(15, min(50, _NODES // (_NODES_OF_A_ROW + columns)))
+
+
+def choose_columns(runs: Sequence[Run], asked: Asked) -> list[RunColumn]:
+    """The columns asked for; else the metrics that most runs have and the params that differ among `runs`."""
+    if asked.columns:
+        return asked.columns
+    counts = Counter(key for run in runs for key in run.metrics)
+    metrics = sorted(counts, key=lambda key: (-counts[key], key))[:_MOST_SHOWN]
+    params = [key for key, values in _params(runs).items() if len(values) > 1][:_MOST_SHOWN]
+    chosen = [RunColumn("metric", key) for key in metrics] + [RunColumn("param", key) for key in params]
+    sorted_by = [RunColumn(one.entity, one.key) for one in asked.order if one.entity != "attribute"]
+    return [*chosen, *(one for one in sorted_by if one not in chosen)]
+
+
+def same_params(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Params with one value in every run, where there are several runs."""
+    if len(runs) < 2:
+        return []
+    return [(key, str(next(iter(found)))) for key, found in _params(runs).items() if len(found) == 1]
+
+
+def build_table(
+    runs: Sequence[Run], columns: Sequence[RunColumn], matching: int, asked: Asked, now_ms: int
+) -> RunTable:
+    """The page of `runs` that was asked for, of `matching` runs in all."""
+    per_page = rows_per_page(len(columns))
     return RunTable(
-        rows=_rows(shown, metrics, params, now_ms),
-        columns=_columns(metrics, params),
-        same=same,
-        matching=len(matching),
-        page=page,
-        pages=pages,
-        sort=sort,
-        descending=descending,
+        rows=build_rows(runs, columns, now_ms),
+        headers=_headers(columns),
+        columns=list(columns),
+        same=same_params(runs),
+        matching=matching,
+        page=asked.page,
+        pages=max(1, math.ceil(matching / per_page)),
+        per_page=per_page,
     )
 
 
-def duration_of(run: Run, now_ms: int) -> int:
-    """How long a run took, or has been running, in ms."""
-    return max(0, (run.end_time if run.end_time is not None else now_ms) - run.start_time)
-
-
-def _rows(runs: Sequence[Run], metrics: Sequence[str], params: Sequence[str], now_ms: int) -> list[RunRow]:
-    columns = [_metric_cells(runs, key) for key in metrics]
+def build_rows(runs: Sequence[Run], columns: Sequence[RunColumn], now_ms: int) -> list[RunRow]:
+    """The rows of runs; numbers of a column have the same places."""
+    filled = [_cells(runs, column) for column in columns]
     return [
-        RunRow(
-            run,
-            RUN_KINDS[run.status],
-            duration_of(run, now_ms),
-            [cells[at] for cells in columns],
-            [run.params.get(key) for key in params],
-        )
+        RunRow(run, RUN_KINDS[run.status], duration_of(run, now_ms), [cells[at] for cells in filled])
         for at, run in enumerate(runs)
     ]
 
 
-def _metric_cells(runs: Sequence[Run], key: str) -> list[tuple[str, float] | None]:
-    values = [run.metrics[key].last if key in run.metrics else None for run in runs]
-    texts = column_texts(values)
+def _cells(runs: Sequence[Run], column: RunColumn) -> list[Cell]:
+    values = [value_of(run, column) for run in runs]
+    if not column.is_number:
+        return [Cell(None if value is None else str(value), str(value)) for value in values]
+    numbers = [None if value is None else float(value) for value in values]
+    texts = column_texts(numbers)
     return [
-        None if text is None or value is None else (text, value)
-        for text, value in zip(texts, values, strict=True)
+        Cell(text, "" if value is None else _full(value), is_number=True)
+        for text, value in zip(texts, numbers, strict=True)
     ]
 
 
-def _columns(metrics: Sequence[str], params: Sequence[str]) -> list[Column]:
+def _full(value: float) -> str:
+    return number_text(value) if not math.isfinite(value) or value == int(value) else repr(value)
+
+
+def _headers(columns: Sequence[RunColumn]) -> list[Column]:
     return [
         Column("Name", sort="name"),
         Column("Status", sort="status"),
-        Column("Started", sort="started"),
+        Column("Started", sort="start_time"),
         Column("Duration", num=True, sort="duration"),
-        *(Column(key, num=True, sort=f"metric.{key}", title=f"Metric {key}, last value") for key in metrics),
-        *(Column(key, sort=f"param.{key}", title=f"Param {key}") for key in params),
+        *(Column(one.label, num=one.is_number, sort=one.text, title=one.title) for one in columns),
     ]
 
 
-def _matches(run: Run, query: Mapping[str, str]) -> bool:
-    status, name = query.get("status", ""), query.get("name", "").casefold()
-    return (not status or run.status == status) and name in run.name.casefold()
-
-
-def _metric_columns(runs: Sequence[Run]) -> list[str]:
-    """Metrics by how many runs have them, then by name."""
-    counts: dict[str, int] = {}
-    for run in runs:
-        for key in run.metrics:
-            counts[key] = counts.get(key, 0) + 1
-    return sorted(counts, key=lambda key: (-counts[key], key))[:_MOST_COLUMNS]
-
-
-def _param_columns(runs: Sequence[Run]) -> tuple[list[str], list[tuple[str, str]]]:
-    values: dict[str, set[str | None]] = {}
-    for key in {key for run in runs for key in run.params}:
-        values[key] = {run.params.get(key) for run in runs}
-    differ = sorted(key for key, found in values.items() if len(found) > 1)
-    same = sorted((key, str(next(iter(found)))) for key, found in values.items() if len(found) == 1)
-    return (differ[:_MOST_COLUMNS], same) if len(runs) > 1 else ([], same)
-
-
-def _sorted(runs: Sequence[Run], sort: str, descending: bool, now_ms: int) -> list[Run]:
-    """Runs by one column; those without a value stand last in both orders."""
-    keyed = [(_sort_key(run, sort, now_ms), run) for run in runs]
-    known = sorted(
-        (pair for pair in keyed if pair[0] is not None), key=lambda pair: pair[0], reverse=descending
-    )
-    return [run for _, run in known] + [run for key, run in keyed if key is None]
-
-
-def _sort_key(run: Run, sort: str, now_ms: int) -> Any:
-    if sort.startswith("metric."):
-        summary = run.metrics.get(sort.removeprefix("metric."))
-        return None if summary is None or math.isnan(summary.last) else summary.last
-    if sort.startswith("param."):
-        value = run.params.get(sort.removeprefix("param."))
-        return None if value is None else _natural(value)
-    plain: dict[str, Any] = {"name": run.name, "status": run.status, "started": run.start_time}
-    return duration_of(run, now_ms) if sort == "duration" else plain.get(sort)
-
-
-def _natural(value: str) -> tuple[int, float, str]:
-    """Numbers by size before texts by letter."""
-    try:
-        number = float(value)
-    except ValueError:
-        return 1, 0.0, value
-    return (0, number, "") if not math.isnan(number) else (1, 0.0, value)
-
-
-def _whole(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+def _params(runs: Sequence[Run]) -> dict[str, set[str | None]]:
+    keys = sorted({key for run in runs for key in run.params})
+    return {key: {run.params.get(key) for run in runs} for key in keys}

@@ -10,14 +10,15 @@ import msgspec
 from holdfast.audit import service as audit
 from holdfast.chunks import TreeFile, check_path, read_bundle
 from holdfast.identity.service import require
-from holdfast.kernel.errors import InvalidInput, NotFound
+from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.matching import Found, Wanted
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import parse_time
 from holdfast.storage import Objects, Storage, Tx, lock, trees
-from holdfast.tracking.batches import check_batch, check_links, summarise
+from holdfast.tracking.batches import check_batch, check_links
+from holdfast.tracking.columns import RunColumn
 from holdfast.tracking.experiments import (
     DEFAULT_EXPERIMENT,
     DEFAULT_NUMBER,
@@ -25,41 +26,33 @@ from holdfast.tracking.experiments import (
     number_of,
     number_of_id,
 )
-from holdfast.tracking.names import check_name, invent_name
-from holdfast.tracking.points import (
-    Points,
-    decode_points,
-    encode_points,
-    history_of,
-    known_points,
-    points_of,
-)
+from holdfast.tracking.grouping import Gathered, check_keys
+from holdfast.tracking.held import find_run, hold_run, model_number, unseal
+from holdfast.tracking.index import RunIndexes
+from holdfast.tracking.metrics import Metrics
+from holdfast.tracking.names import check_given_id, check_name, invent_name
 from holdfast.tracking.query import Filter, Order
 from holdfast.tracking.records import (
     Batch,
-    MetricHistory,
-    MetricPoint,
-    ModelMetric,
     Recipe,
     Run,
+    RunColumns,
     RunLinks,
     RunStatus,
     UploadedBundle,
 )
 from holdfast.tracking.seal import RUN_TREE, seal_of
 from holdfast.tracking.search import search_tracking
-from holdfast.tracking.store import find
+from holdfast.tracking.store import attributes
 from holdfast.tracking.store import inputs as input_store
-from holdfast.tracking.store import metrics as metric_store
-from holdfast.tracking.store import models as model_store
 from holdfast.tracking.store import runs as run_store
 
 __all__ = ["ARTIFACT_LIMIT", "RUN_TREE", "Tracking"]
 
 ARTIFACT_LIMIT = 5 * 1024**3
 _NAME_LIMIT, _USER_LIMIT = 250, 200
+_AT_ONCE, _ALL = 500, 2**31
 _GOING = ("running", "scheduled")
-_INT64 = 2**63
 
 
 class Tracking:
@@ -68,6 +61,8 @@ class Tracking:
     def __init__(self, storage: Storage, objects: Objects) -> None:
         self._storage = storage
         self._objects = objects
+        self.metrics = Metrics(storage)
+        self._indexes = RunIndexes()
 
     def search(self, caller: Caller, wanted: Wanted, limit: int) -> Found:
         """The best experiments and runs for the words, so many of each; bounded in time: see `tracking.search`."""
@@ -87,10 +82,13 @@ class Tracking:
         user: str = "",
         start_time: int | None = None,
         tags: Mapping[str, str] | None = None,
+        run_id: str | None = None,
     ) -> Run:
         """A new running run; the experiment is made when its name is new, and must exist when its id is given.
 
-        `start_time` (ms UTC) is the present by default. Raises Conflict for a deleted experiment.
+        `start_time` (ms UTC) is the present by default. `run_id`: 32 hex digits that the client chose, so that it can
+        name the run before it is here; asked again, it gives the run that is there. Raises Conflict for a deleted
+        experiment or run.
         """
         require(caller, "tracking:write")
         if experiment_id is None:
@@ -104,16 +102,20 @@ class Tracking:
             parse_time(start_time, "start_time")
         batch = Batch(tags=dict(tags or {}))
         check_batch(batch)
-        run_id, name = new_id(), name or invent_name()
+        if run_id is not None:
+            check_given_id("run", run_id)
+        new, name = run_id or new_id(), name or invent_name()
 
         def fn(tx: Tx) -> Run:
+            if run_id is not None and (there := _given_run(tx, caller, run_id)):
+                return there
             number = (
                 number_of(tx, caller, experiment)
                 if experiment_id is None
                 else number_of_id(tx, caller, experiment_id)
             )
             run = Run(
-                run_id=run_id,
+                run_id=new,
                 experiment_id=number,
                 name=name,
                 status="running",
@@ -129,7 +131,7 @@ class Tracking:
             )
             run_no = run_store.insert_run(tx, caller.workspace, run)
             if batch.tags:
-                run_store.upsert_values(tx, caller.workspace, run_no, "tags", batch.tags)
+                attributes.upsert_values(tx, caller.workspace, run_no, "tags", batch.tags)
             return run
 
         return self._storage.write(fn)
@@ -137,7 +139,7 @@ class Tracking:
     def get_run(self, caller: Caller, run_id: str) -> Run:
         """One run with params, tags and metric summaries. Raises NotFound."""
         require(caller, "tracking:read")
-        return self._storage.read(lambda tx: _find_run(tx, caller, run_id))
+        return self._storage.read(lambda tx: find_run(tx, caller, run_id))
 
     def list_runs(
         self, caller: Caller, *, experiment: str | int | None = None, limit: int = 100, page_token: str = ""
@@ -172,64 +174,94 @@ class Tracking:
         deleted: only deleted ones, only others, or (None) both.
         """
         require(caller, "tracking:read")
-        return self._storage.read(
-            lambda tx: find.find_runs(tx, caller.workspace, experiments, where, order, deleted, offset, limit)
-        )
+        return self._find(caller, experiments, where, order, deleted, offset, limit)[0]
 
-    def log_batch(
+    def iterate_runs(
         self,
         caller: Caller,
-        run_id: str,
-        batch: Batch,
-        body_sha256: str,
+        experiments: Sequence[int],
+        where: Filter,
+        order: Sequence[Order],
         *,
-        of_models: Mapping[str, Sequence[ModelMetric]] | None = None,
-    ) -> None:
-        """Write metrics, params and tags of a run, all or nothing; `of_models`: metrics of logged models beside it.
+        deleted: bool | None = False,
+    ) -> Iterator[Run]:
+        """All that `find_runs` would give, of which those that were purged meanwhile are left out.
 
-        A body with metrics that was accepted for this run before (same SHA-256) changes nothing, so retries are
-        safe. Params are written once: another value for a key raises InvalidInput, the same value again is fine.
+        Which runs, and their order, are those of one moment; what is read of each is as it is then.
         """
-        require(caller, "tracking:write")
-        check_batch(batch)
-        if of_models:
-            batch = msgspec.structs.replace(batch, metrics=self._new_points(caller, run_id, batch.metrics))
-        columns, blob = encode_points(batch.metrics, caller.time_ms)
-        news = summarise(columns)
+        require(caller, "tracking:read")
+        workspace = caller.workspace
+        index = self._indexes.of(workspace)
+        self.metrics.settle(workspace)
+        with index.lock:
+            numbers, _ = self._storage.read(
+                lambda tx: index.find(tx, experiments, where, order, deleted, 0, _ALL)
+            )
+        for at in range(0, len(numbers), _AT_ONCE):
+            part = numbers[at : at + _AT_ONCE]
+            yield from self._storage.read(lambda tx, part=part: run_store.load_runs(tx, workspace, part))  # type: ignore[misc]
 
-        def fn(tx: Tx) -> None:
-            run_no = _hold_run(tx, caller, run_id)
-            if batch.metrics and metric_store.has_batch(tx, caller.workspace, run_no, body_sha256):
-                return
-            for model_id, measured in (of_models or {}).items():
-                model_store.add_metrics(tx, caller.workspace, _model_number(tx, caller, model_id), measured)
-            params = _new_params(tx, caller, run_id, run_no, batch.params)
-            tags = _new_tags(tx, caller, run_no, batch.tags)
-            if not (batch.metrics or params or tags):
-                return
-            _unseal(tx, caller, run_id, run_no)
-            for kind, values in (("params", params), ("tags", tags)):
-                if values:
-                    run_store.upsert_values(tx, caller.workspace, run_no, kind, values)
-            if batch.metrics:
-                metric_store.insert_batch(
-                    tx, caller.workspace, run_no, body_sha256, caller.time_ms, len(batch.metrics), blob
-                )
-                ids = run_store.key_ids(tx, caller.workspace, columns.keys)
-                metric_store.merge_summaries(tx, caller.workspace, run_no, ids, news)
+    def count_runs(
+        self, caller: Caller, experiments: Sequence[int], where: Filter, *, deleted: bool | None = False
+    ) -> int:
+        """How many runs `find_runs` would give without a limit."""
+        require(caller, "tracking:read")
+        return self._find(caller, experiments, where, [], deleted, 0, 0)[1]
 
-        self._storage.write(fn)
+    def _find(
+        self,
+        caller: Caller,
+        experiments: Sequence[int],
+        where: Filter,
+        order: Sequence[Order],
+        deleted: bool | None,
+        offset: int,
+        limit: int,
+    ) -> tuple[list[Run], int]:
+        """One page, and how many there are."""
+        workspace = caller.workspace
+        index = self._indexes.of(workspace)
+        self.metrics.settle(workspace)
 
-    def _new_points(self, caller: Caller, run_id: str, points: Sequence[MetricPoint]) -> list[MetricPoint]:
-        """The points that the run has not yet: clients log a metric again when they learn what model it is of."""
+        def fn(tx: Tx) -> tuple[list[Run], int]:
+            numbers, total = index.find(tx, experiments, where, order, deleted, offset, limit)
+            found = run_store.load_runs(tx, workspace, numbers)
+            if len(found) < len(numbers):  # some were purged
+                index.forget()
+                numbers, total = index.find(tx, experiments, where, order, deleted, offset, limit)
+                found = run_store.load_runs(tx, workspace, numbers)
+            return found, total
 
-        def fn(tx: Tx) -> list[bytes]:
-            run_no = run_store.run_number(tx, caller.workspace, run_id)
-            return [] if run_no is None else metric_store.load_batches(tx, caller.workspace, run_no)
+        # Held from before the transaction begins: no search may see an older state than the one before it.
+        with index.lock:
+            return self._storage.read(fn)
 
-        batches = [decode_points(blob) for blob in self._storage.read(fn)]
-        known = {key: known_points(key, batches) for key in {point.key for point in points}}
-        return [one for one in points if (one.step, one.time, repr(float(one.value))) not in known[one.key]]
+    def group_runs(
+        self,
+        caller: Caller,
+        experiments: Sequence[int],
+        where: Filter,
+        by: Sequence[RunColumn],
+        columns: Sequence[RunColumn],
+        *,
+        deleted: bool | None = False,
+    ) -> Gathered:
+        """The runs that `find_runs` would give in groups that share the values `by`, with the figures of metrics.
+
+        Raises InvalidInput for what runs can't be grouped by, for a column that is no metric, and for too many groups.
+        """
+        require(caller, "tracking:read")
+        check_keys(by, columns)
+        index = self._indexes.of(caller.workspace)
+        self.metrics.settle(caller.workspace)
+        with index.lock:
+            return self._storage.read(lambda tx: index.group(tx, experiments, where, by, columns, deleted))
+
+    def list_columns(self, caller: Caller, experiments: Sequence[int]) -> RunColumns:
+        """The names of the metrics, params and tags that runs of some experiments have or had, by name."""
+        require(caller, "tracking:read")
+        self.metrics.settle(caller.workspace)
+        return self._storage.read(lambda tx: attributes.list_columns(tx, caller.workspace, experiments))
 
     def finish_run(
         self,
@@ -271,22 +303,22 @@ class Tracking:
             raise InvalidInput(f"The exit code {exit_code} is beyond 32 bits.")
 
         def fn(tx: Tx) -> Run:
-            run_no = _hold_run(tx, caller, run_id)
-            run = _find_run(tx, caller, run_id)
+            state = hold_run(tx, caller, run_id)
+            run = find_run(tx, caller, run_id)
             values: dict[str, Any] = {}
             if name is not None and name != run.name:
                 values["name"] = name
             if status in _GOING:
                 if status != run.status:
-                    _unseal(tx, caller, run_id, run_no)
+                    unseal(tx, caller, run_id, state)
                     values |= {"status": status, "digest": None, "end_time": end_time}
             elif status is not None:
-                values |= _sealed_values(tx, caller, run, run_no, status, end_time, exit_code)
+                values |= _sealed_values(tx, caller, run, state.run_no, status, end_time, exit_code)
             elif end_time is not None:
                 values["end_time"] = end_time
             if not values:
                 return run
-            run_store.update_run(tx, caller.workspace, run_no, values)
+            run_store.update_run(tx, caller.workspace, state.run_no, values)
             return msgspec.structs.replace(run, **values)
 
         return self._storage.write(fn)
@@ -303,12 +335,11 @@ class Tracking:
         require(caller, "tracking:write")
 
         def fn(tx: Tx) -> None:
-            run_no = _hold_run(tx, caller, run_id, even_deleted=True)
-            _, was_deleted = run_store.state_of(tx, caller.workspace, run_no)
-            if was_deleted == is_deleted:
+            state = hold_run(tx, caller, run_id, even_deleted=True)
+            if state.is_deleted == is_deleted:
                 return
             values = {"deleted_at": caller.time_ms if is_deleted else None}
-            run_store.update_run(tx, caller.workspace, run_no, values)
+            run_store.update_run(tx, caller.workspace, state.run_no, values)
             audit.append(tx, caller, action=action, object=f"run:{run_id}")
 
         self._storage.write(fn)
@@ -318,9 +349,9 @@ class Tracking:
         require(caller, "tracking:write")
 
         def fn(tx: Tx) -> None:
-            run_no = _hold_run(tx, caller, run_id)
-            _unseal(tx, caller, run_id, run_no)
-            if not run_store.remove_tag(tx, caller.workspace, run_no, key):
+            state = hold_run(tx, caller, run_id)
+            unseal(tx, caller, run_id, state)
+            if not attributes.remove_tag(tx, caller.workspace, state.run_no, key):
                 raise NotFound(f"The run {run_id} has no tag {key[:250]!r}.")
 
         self._storage.write(fn)
@@ -331,13 +362,13 @@ class Tracking:
         check_links(links)
 
         def fn(tx: Tx) -> None:
-            run_no = _hold_run(tx, caller, run_id)
-            experiment_id = _find_run(tx, caller, run_id).experiment_id
+            state = hold_run(tx, caller, run_id)
+            experiment_id = find_run(tx, caller, run_id).experiment_id
             for link in (*links.models_in, *links.models_out):
-                _model_number(tx, caller, link.model_id)
-            input_store.put_datasets(tx, caller.workspace, experiment_id, run_no, links.datasets)
-            input_store.put_links(tx, caller.workspace, run_no, "in", links.models_in)
-            input_store.put_links(tx, caller.workspace, run_no, "out", links.models_out)
+                model_number(tx, caller, link.model_id)
+            input_store.put_datasets(tx, caller.workspace, experiment_id, state.run_no, links.datasets)
+            input_store.put_links(tx, caller.workspace, state.run_no, "in", links.models_in)
+            input_store.put_links(tx, caller.workspace, state.run_no, "out", links.models_out)
 
         self._storage.write(fn)
 
@@ -346,52 +377,13 @@ class Tracking:
         require(caller, "tracking:write")
 
         def fn(tx: Tx) -> None:
-            run_no = _hold_run(tx, caller, run_id)
-            _unseal(tx, caller, run_id, run_no)
+            state = hold_run(tx, caller, run_id)
+            unseal(tx, caller, run_id, state)
             run_store.update_run(
-                tx, caller.workspace, run_no, {"recipe": msgspec.json.encode(recipe).decode()}
+                tx, caller.workspace, state.run_no, {"recipe": msgspec.json.encode(recipe).decode()}
             )
 
         self._storage.write(fn)
-
-    def get_points(self, caller: Caller, run_id: str, key: str) -> Points | None:
-        """Every point of a metric in order of (time, step, value), exact duplicates dropped; None when there is no
-        such run or metric.
-        """
-        require(caller, "tracking:read")
-
-        def fn(tx: Tx) -> list[bytes]:
-            run_no = run_store.run_number(tx, caller.workspace, run_id)
-            return [] if run_no is None else metric_store.load_batches(tx, caller.workspace, run_no)
-
-        return points_of(key, [decode_points(blob) for blob in self._storage.read(fn)])
-
-    def get_history(
-        self,
-        caller: Caller,
-        run_id: str,
-        key: str,
-        *,
-        points: int = 1000,
-        from_step: int = -_INT64,
-        to_step: int = _INT64 - 1,
-    ) -> MetricHistory:
-        """A metric's points, at most `points`, of the steps `from_step` to `to_step` (inclusive).
-
-        Raises NotFound for an unknown run or metric.
-        """
-        require(caller, "tracking:read")
-        if not 2 <= points <= 100_000:
-            raise InvalidInput(f"points={points} is not from 2 to 100000.")
-
-        def fn(tx: Tx) -> list[bytes]:
-            return metric_store.load_batches(tx, caller.workspace, _run_number(tx, caller, run_id))
-
-        batches = [decode_points(blob) for blob in self._storage.read(fn)]
-        history = history_of(key, batches, points, from_step, to_step)
-        if history is None:
-            raise NotFound(f"The run {run_id} has no metric {key[:250]!r}.")
-        return history
 
     # Artifacts
 
@@ -406,10 +398,10 @@ class Tracking:
         file = TreeFile(path, blob.sha256, blob.size)
 
         def fn(tx: Tx) -> TreeFile:
-            run_no = _hold_run(tx, caller, run_id)
+            state = hold_run(tx, caller, run_id)
             if trees.holds_file(tx, caller.workspace, RUN_TREE, run_id, file):
                 return file
-            _unseal(tx, caller, run_id, run_no)
+            unseal(tx, caller, run_id, state)
             return trees.put_file(tx, caller.workspace, RUN_TREE, run_id, path, blob.sha256, blob.size)
 
         return self._storage.write(fn)
@@ -432,9 +424,9 @@ class Tracking:
         given = [TreeFile(path, b.sha256, b.size) for path, b in zip(paths, blobs, strict=True)]
 
         def fn(tx: Tx) -> UploadedBundle:
-            run_no = _hold_run(tx, caller, run_id)
+            state = hold_run(tx, caller, run_id)
             if trees.put_files(tx, caller.workspace, RUN_TREE, run_id, given):
-                _unseal(tx, caller, run_id, run_no)
+                unseal(tx, caller, run_id, state)
             return UploadedBundle(len(given), sum(file.size for file in given))
 
         return self._storage.write(fn)
@@ -457,7 +449,7 @@ class Tracking:
         check_path(path)
 
         def fn(tx: Tx) -> None:
-            _unseal(tx, caller, run_id, _hold_run(tx, caller, run_id))
+            unseal(tx, caller, run_id, hold_run(tx, caller, run_id))
             trees.remove_file(tx, caller.workspace, RUN_TREE, run_id, path)
 
         self._storage.write(fn)
@@ -468,57 +460,19 @@ class Tracking:
         check_path(path)
 
         def fn(tx: Tx) -> None:
-            _unseal(tx, caller, run_id, _hold_run(tx, caller, run_id))
+            unseal(tx, caller, run_id, hold_run(tx, caller, run_id))
             trees.remove_below(tx, caller.workspace, RUN_TREE, run_id, path)
 
         self._storage.write(fn)
 
 
-def _find_run(tx: Tx, caller: Caller, run_id: str) -> Run:
-    run = run_store.find_run(tx, caller.workspace, run_id)
-    if run is None:
-        raise _no_run(run_id)
-    return run
-
-
-def _no_run(run_id: str) -> NotFound:
-    return NotFound(
-        f"There is no run {run_id[:80]!r}.",
-        hint="List runs with: holdfast runs list",
-        details={"run": run_id[:80]},
-    )
-
-
-def _run_number(tx: Tx, caller: Caller, run_id: str) -> int:
-    run_no = run_store.run_number(tx, caller.workspace, run_id)
-    if run_no is None:
-        raise _no_run(run_id)
-    return run_no
-
-
-def _hold_run(tx: Tx, caller: Caller, run_id: str, *, even_deleted: bool = False) -> int:
-    """The run's number, with its lock: nobody else changes the run until the transaction ends."""
+def _given_run(tx: Tx, caller: Caller, run_id: str) -> Run | None:
+    """The run of an id that the client chose, when it is there already. Raises Conflict for a deleted one."""
     lock(tx, "run", caller.workspace, run_id)
-    run_no = _run_number(tx, caller, run_id)
-    if not even_deleted and run_store.state_of(tx, caller.workspace, run_no)[1]:
-        raise InvalidInput(
-            f"The run {run_id} must be in the 'active' state, and it is deleted.", hint="Restore it first."
-        )
-    return run_no
-
-
-def _model_number(tx: Tx, caller: Caller, model_id: str) -> int:
-    number = model_store.model_number(tx, caller.workspace, model_id)
-    if number is None:
-        raise NotFound(f"There is no logged model {model_id[:80]!r}.")
-    return number
-
-
-def _unseal(tx: Tx, caller: Caller, run_id: str, run_no: int) -> None:
-    """Before a change: a sealed run is open again."""
-    if run_store.state_of(tx, caller.workspace, run_no)[0]:
-        run_store.update_run(tx, caller.workspace, run_no, {"digest": None})
-        audit.append(tx, caller, action="run.reopen", object=f"run:{run_id}")
+    state = run_store.state_of(tx, caller.workspace, run_id)
+    if state is not None and state.is_deleted:
+        raise Conflict(f"The run {run_id} is deleted.", hint="Restore it, or start another.")
+    return None if state is None else find_run(tx, caller, run_id)
 
 
 def _sealed_values(
@@ -545,24 +499,3 @@ def _sealed_values(
         "exit_code": exit_code if exit_code is not None else run.exit_code,
         "digest": seal.digest,
     }
-
-
-def _new_params(
-    tx: Tx, caller: Caller, run_id: str, run_no: int, params: Mapping[str, str]
-) -> dict[str, str]:
-    """The params that the run has not yet. Raises InvalidInput when one has another value."""
-    existing = run_store.load_values(tx, caller.workspace, run_no, "params") if params else {}
-    for key, value in params.items():
-        if existing.get(key, value) != value:
-            raise InvalidInput(
-                f"The param {key!r} of the run {run_id} is {existing[key][:80]!r} already and can't become {value[:80]!r}.",
-                hint="Params are written once; log a metric or a tag, or start another run.",
-                details={"param": key, "value": existing[key], "asked": value},
-            )
-    return {key: value for key, value in params.items() if key not in existing}
-
-
-def _new_tags(tx: Tx, caller: Caller, run_no: int, tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that the run has not yet, or with another value."""
-    existing = run_store.load_values(tx, caller.workspace, run_no, "tags") if tags else {}
-    return {key: value for key, value in tags.items() if existing.get(key) != value}

@@ -23,9 +23,11 @@ __all__ = [
     "Series",
     "Span",
     "Spark",
+    "Tick",
     "draw",
     "pick_rows",
     "spark",
+    "ticks_between",
     "value_text",
 ]
 
@@ -53,6 +55,10 @@ class Series(msgspec.Struct, frozen=True):
     """1 to 6, the place in the colour-blind-safe set."""
     dashed: bool = False
     dots: bool = False
+    id: str = ""
+    """Of a curve: its run."""
+    x: list[float] = []
+    """Of a curve: its own places."""
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -94,8 +100,8 @@ class Chart(msgspec.Struct, frozen=True):
     level: Level | None = None
     marks: list[Mark] = []
     spans: list[Span] = []
-    source: str = ""
-    """Address of the full series; the browser asks it again for the part that is zoomed."""
+    curves: str = ""
+    """Of curves: the address where the browser asks for their points, at the detail that it can show."""
     x_label: str = ""
     names: list[str] = []
     """What each x is called where its number says too little, as a window by its days."""
@@ -167,7 +173,7 @@ def draw(chart: Chart, width: int = 960, height: int = 260) -> Drawing:
     """The chart's geometry in a view box of `width` x `height`."""
     left, right, top, bottom = _LEFT, width - _RIGHT, _TOP, height - _BOTTOM
     x_low, x_high = _x_range(chart)
-    y_ticks = _ticks(*_y_range(chart))
+    y_ticks = ticks_between(*_y_range(chart))
     y_low, y_high = y_ticks[0], y_ticks[-1]
 
     def at_x(x: float) -> float:
@@ -184,7 +190,7 @@ def draw(chart: Chart, width: int = 960, height: int = 260) -> Drawing:
         width=width, height=height, left=left, right=right, top=top, bottom=bottom,
         y_ticks=[Tick(at_y(y), _tick_text(y, chart.unit, y_ticks[1] - y_ticks[0])) for y in y_ticks],
         x_ticks=[Tick(at_x(x), text) for x, text in _x_ticks(chart, x_low, x_high)],
-        lines=[_line(chart, series, [at_x(x) for x in chart.x], at_y) for series in chart.series],
+        lines=[_line(chart, one, [at_x(x) for x in one.x or chart.x], at_y) for one in chart.series],
         level_y=at_y(level.y) if level else None,
         level_box=box,
         spans=[(at_x(s.start), max(2.0, at_x(min(s.end, x_high)) - at_x(s.start))) for s in chart.spans],
@@ -277,7 +283,7 @@ def _path(points: Sequence[tuple[float, float] | None]) -> str:
 
 
 def _x_range(chart: Chart) -> tuple[float, float]:
-    xs = [*chart.x, *(m.x for m in chart.marks)]
+    xs = [*chart.x, *(m.x for m in chart.marks), *(x for one in chart.series for x in one.x)]
     if not xs:
         return 0.0, 1.0
     low, high = min(xs), max(xs)
@@ -297,13 +303,21 @@ def _y_range(chart: Chart) -> tuple[float, float]:
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
-    if high - low <= max(abs(low), abs(high), _SMALLEST) * 1e-9:
-        pad = max(abs(low) * 0.1, _SMALLEST) if low else 1.0
-        return (low if chart.from_zero and low == 0 else low - pad), high + pad
-    return low, high
+    apart = _apart(low, high)
+    return (low if chart.from_zero and low == 0 else apart[0]), apart[1]
 
 
-def _ticks(low: float, high: float, about: int = 4) -> list[float]:
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """A range that can be divided: around a number that stands alone."""
+    if high - low > max(abs(low), abs(high), _SMALLEST) * 1e-9:
+        return low, high
+    pad = max(abs(low) * 0.1, _SMALLEST) if low else 1.0
+    return low - pad, high + pad
+
+
+def ticks_between(low: float, high: float, about: int = 4) -> list[float]:
+    """Round numbers from below `low` to above `high`, about so many steps; of one number, around it."""
+    low, high = _apart(low, high)
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
@@ -322,7 +336,7 @@ def _tick_text(value: float, unit: str, step: float) -> str:
 
 def _x_ticks(chart: Chart, low: float, high: float) -> list[tuple[float, str]]:
     if not chart.is_time:
-        return [(x, number_text(x, 6)) for x in _ticks(low, high, 8) if low <= x <= high]
+        return [(x, number_text(x, 6)) for x in ticks_between(low, high, 8) if low <= x <= high]
     reach = high - low
     if reach > 70 * DAY_MS:
         return _month_ticks(low, high)

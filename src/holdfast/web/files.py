@@ -19,6 +19,14 @@ __all__ = ["send_file"]
 _BLOCK = 1 << 18
 _PRESIGNED_S = 300
 _TEXTS = frozenset({"MLmodel", "MLproject", "mlproject"})
+_CAGE = "sandbox; default-src 'none'"
+_SHOWN = {
+    "text/html": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    "style-src 'unsafe-inline' data:; img-src data: blob:; font-src data:; media-src data: blob:; "
+    "worker-src data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "image/svg+xml": f"{_CAGE}; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'",
+}
+"""Documents that our pages may frame, by media type: of an origin of their own, they load nothing from anywhere."""
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`|~-]+")
 _RANGE = re.compile(r"bytes=(?!-$)([0-9]{0,18})-([0-9]{0,18})")
 
@@ -30,16 +38,17 @@ class _Store(Protocol):
 
 
 def send_file(
-    objects: _Store, file: TreeFile, *, presigned: bool = False, byte_range: str = ""
+    objects: _Store, file: TreeFile, *, presigned: bool = False, byte_range: str = "", shown: bool = False
 ) -> Stream | Redirect | Raw:
     """The file as a download: attachment, no sniffing, sandboxed should a browser show it all the same.
 
     Damaged bytes end the answer before its stated length. `byte_range`: the request's Range header (RFC 9110, section
     14); one range is sent as 206, several or what is no range as the whole file, one beyond the end as 416.
     `presigned`: where the object store has such addresses, send the client there for five minutes; it is then the
-    client that must check the digest in the ETag.
+    client that must check the digest in the ETag. `shown`: an HTML document or an SVG drawing is sent to be looked at, in
+    a sandbox whose origin is its own: it reads no cookie, asks no server, and only HTML runs scripts.
     """
-    address = objects.presign(file.sha256, _PRESIGNED_S) if presigned else None
+    address = objects.presign(file.sha256, _PRESIGNED_S) if presigned and not shown else None
     if address is not None:
         return Redirect(address, 307)
     name = PurePosixPath(file.path).name
@@ -48,11 +57,19 @@ def send_file(
         "Content-Length": str(file.size),
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition(name),
-        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Security-Policy": _CAGE,
         "ETag": f'"{file.sha256}"',
     }
     known = media if media is not None and packed is None else "application/octet-stream"
     known = "text/plain" if name in _TEXTS else known
+    if shown and known in _SHOWN:
+        headers |= {
+            "Content-Disposition": _disposition(name, "inline"),
+            "Content-Security-Policy": _SHOWN[known],
+            "X-Frame-Options": "SAMEORIGIN",
+            # A browser refuses a sandboxed document with any other policy than this one.
+            "Cross-Origin-Opener-Policy": "unsafe-none",
+        }
     wanted = _RANGE.fullmatch(byte_range.strip())
     if wanted is not None:
         start, end = _bounds(wanted.group(1), wanted.group(2), file.size)
@@ -66,11 +83,11 @@ def send_file(
     return Stream(_blocks(objects.open(file.sha256), file.sha256), known, headers)
 
 
-def _disposition(name: str) -> str:
+def _disposition(name: str, kind: str = "attachment") -> str:
     """A download under its name: as a token where it is one, else encoded (RFC 6266)."""
     if _TOKEN.fullmatch(name):
-        return f"attachment; filename={name}"
-    return f"attachment; filename*=UTF-8''{quote(name)}"
+        return f"{kind}; filename={name}"
+    return f"{kind}; filename*=UTF-8''{quote(name)}"
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ relative.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,8 +16,8 @@ import msgspec
 from markupsafe import Markup
 
 from holdfast.kernel.times import DAY_MS, iso
-from holdfast.web.charts import draw, pick_rows, spark, value_text
-from holdfast.web.wording import day_text, number_text, plural, share_text, span_text, stamp_text
+from holdfast.web.charts import Chart, draw, pick_rows, spark, value_text
+from holdfast.web.wording import day_text, number_text, plural, share_text, size_text, span_text, stamp_text
 
 __all__ = ["FILTERS"]
 
@@ -91,12 +91,7 @@ def _latency(us: float | None) -> str | Markup:
 def _size(value: int | None) -> str | Markup:
     if value is None:
         return _NONE
-    amount, unit = float(value), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":
-            break
-        amount /= 1000
-    return Markup('<span title="{} bytes">{} {}</span>').format(f"{value:,}", number_text(amount, 3), unit)
+    return Markup('<span title="{} bytes">{}</span>').format(f"{value:,}", size_text(value))
 
 
 def _when(ms: int | None) -> Markup:
@@ -129,8 +124,26 @@ def _segment(text: object) -> str:
     return quote(str(text), safe="")
 
 
+def _without(values: Mapping[str, str], *names: str) -> dict[str, str]:
+    """The rest of a query."""
+    return {name: value for name, value in values.items() if name not in names and value}
+
+
+def _extreme(choose: Callable[[Sequence[float]], float]) -> Callable[[Sequence[float | None]], float | None]:
+    """The least or greatest of the finite values; None without one."""
+
+    def find(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None and math.isfinite(value)]
+        return choose(known) if known else None
+
+    return find
+
+
 def _plain(record: object) -> Any:
-    """A record as lists and dicts, for `tojson`; NaN and infinities become null."""
+    """A record as lists and dicts, for `tojson`; NaN and infinities become null. Curves go without their points."""
+    if isinstance(record, Chart) and record.curves:
+        bare = [msgspec.structs.replace(one, x=[], y=[], low=[], high=[]) for one in record.series]
+        record = msgspec.structs.replace(record, series=bare)
     return _finite(msgspec.to_builtins(record))
 
 
@@ -147,6 +160,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "count": _count,
     "day": _day,
     "duration": _duration,
+    "greatest": _extreme(max),
+    "least": _extreme(min),
     "latency": _latency,
     "number": _number,
     "percent": _percent,
@@ -163,5 +178,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stamp": _stamp,
     "when": _when,
     "with_query": _with_query,
+    "without": _without,
 }
 """Name in a template -> function."""

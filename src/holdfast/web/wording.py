@@ -18,6 +18,7 @@ __all__ = [
     "number_text",
     "plural",
     "share_text",
+    "size_text",
     "span_text",
     "stamp_text",
 ]
@@ -51,6 +52,16 @@ def column_texts(values: Sequence[float | None], digits: int = 4) -> list[str | 
         f"{value:,.{places}f}".replace("-", "−") if text in plain else text
         for value, text in zip(values, texts, strict=True)
     ]
+
+
+def size_text(size: int) -> str:
+    """A number of bytes in kB, MB and so on: `3.2 MB`."""
+    amount, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{number_text(amount, 3)} {unit}"
 
 
 def share_text(value: float, digits: int = 1) -> str:

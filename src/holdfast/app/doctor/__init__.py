@@ -78,3 +78,6 @@ def _told(check: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
     except SQLAlchemyError as error:
         said = f"the database does not answer: {getattr(error, 'orig', error)}"
         return [bad(check, said, "It may be damaged: look with holdfast doctor --deep.")]
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        said = f"a stored value can't be read: {type(error).__name__}: {error}"
+        return [bad(check, said, "The database may be damaged: look with holdfast doctor --deep.")]

@@ -20,7 +20,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.predictions.recorded import RecordedEndpoints
 from holdfast.registry.recorded import RecordedModels
 from holdfast.serving.recorded import RecordedDeployments
-from holdfast.storage import Tx, trees
+from holdfast.storage import Tx, misplaced_values, trees
 from holdfast.storage.migrate import migrate
 from holdfast.tracking.recorded import RecordedRuns
 
@@ -73,7 +73,7 @@ def check_contents(services: Services) -> Iterator[Finding]:
     ]
     yield _judged("audit log", f"{report.size:,} entries verified", damage)
     try:
-        problems = services.storage.read(_problems)
+        problems = services.storage.read(lambda tx: [*misplaced_values(tx)] or _problems(tx))
     except SQLAlchemyError as error:
         problems = [f"the rows can't be read: {getattr(error, 'orig', error)}"]
     except HoldfastError as error:

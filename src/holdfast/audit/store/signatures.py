@@ -25,6 +25,7 @@ from holdfast.storage import Tx, metadata
 from holdfast.storage.direct import Direct
 
 __all__ = [
+    "TABLES",
     "add_cosignature",
     "forget_signatures",
     "insert_checkpoint",
@@ -36,6 +37,7 @@ __all__ = [
     "thin_checkpoints",
 ]
 
+TABLES = ("audit_checkpoint", "key_rotation")
 _checkpoints = Table(
     "audit_checkpoint",
     metadata,

@@ -28,7 +28,16 @@ from holdfast.audit.store.leaves import load_leaf_hash
 from holdfast.storage import Tx, metadata
 from holdfast.storage.direct import Direct, Inserts
 
-__all__ = ["Head", "count_nodes", "grow_tree", "load_hashes", "load_head", "load_level", "load_nodes"]
+__all__ = [
+    "TABLES",
+    "Head",
+    "count_nodes",
+    "grow_tree",
+    "load_hashes",
+    "load_head",
+    "load_level",
+    "load_nodes",
+]
 
 _nodes = Table(
     "audit_node",
@@ -46,6 +55,7 @@ _head = Table(
     Column("peaks", LargeBinary, nullable=False),
 )
 
+TABLES = ("audit_leaf", "audit_node", "audit_head")
 _SLOTS = 32
 _LOAD_HEAD = Direct(select(_head.c.size, _head.c.peaks))
 _INSERT_HEAD = Direct(insert(_head))

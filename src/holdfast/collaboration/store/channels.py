@@ -49,6 +49,7 @@ __all__ = [
     "put_off",
     "update_channel",
     "update_delivery",
+    "update_sealed",
 ]
 
 _channels = Table(
@@ -153,6 +154,12 @@ def load_sealed(tx: Tx, workspace: str, channel_id: str) -> str:
     """A channel's sealed address."""
     where = _channels.c.workspace_id == workspace, _channels.c.channel_id == channel_id
     return str(tx.execute(select(_channels.c.sealed).where(*where)).scalar_one())
+
+
+def update_sealed(tx: Tx, workspace: str, channel_id: str, sealed: str) -> None:
+    """Write a channel's sealed address over itself."""
+    where = _channels.c.workspace_id == workspace, _channels.c.channel_id == channel_id
+    tx.execute(update(_channels).where(*where).values(sealed=sealed))
 
 
 def insert_delivery(tx: Tx, workspace: str, delivery: Delivery) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from holdfast.kernel.structs import prepare_structs
+
 __all__ = ["main"]
 
 
@@ -34,6 +36,7 @@ def main(
     from holdfast.serving.inference.server import run
     from holdfast.serving.inference.settings import InferenceSettings
 
+    prepare_structs()
     settings = InferenceSettings(
         control_plane_url=control_plane_url,
         data_dir=data_dir,

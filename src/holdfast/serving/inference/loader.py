@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.kernel.errors import InvalidInput, Unavailable
+from holdfast.kernel.structs import prepare_structs
 from holdfast.serving.inference.cache import Cache
 from holdfast.serving.inference.control_plane import ControlPlane
 from holdfast.serving.inference.model import Model
@@ -35,6 +36,7 @@ class Loader:
         from holdfast.runtimes.files import DEPLOYABLE_FILE, read_deployable
         from holdfast.runtimes.load import load_runtime
 
+        prepare_structs()
         try:
             folder = self._fetch(desired)
             deployable = read_deployable((folder / DEPLOYABLE_FILE).read_bytes())

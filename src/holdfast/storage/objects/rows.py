@@ -27,6 +27,7 @@ from holdfast.storage.direct import Direct, Inserts
 from holdfast.storage.engine import Tx
 from holdfast.storage.tables import metadata
 
+TABLES = ("object", "pack", "chunk")
 _ID = 32
 _MANY = 500
 

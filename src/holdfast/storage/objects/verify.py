@@ -15,6 +15,7 @@ from holdfast.storage.objects.collect import GcRoots
 from holdfast.storage.objects.read import ObjectReader
 from holdfast.storage.objects.records import Damage
 from holdfast.storage.objects.rows import ObjectRow, PackRow
+from holdfast.storage.values import misplaced_values
 
 __all__ = ["verify"]
 
@@ -27,6 +28,10 @@ def verify(storage: Storage, backend: Backend, roots: Sequence[GcRoots]) -> Iter
 
     Objects that are deleted, packed or moved meanwhile are no damage.
     """
+    if strange := storage.read(lambda tx: list(misplaced_values(tx, rows.TABLES))):
+        # What is told of the bytes can't be followed; nothing can be said of them.
+        yield from (Damage("database", problem) for problem in strange)
+        return
     for row in _objects(storage):
         problem = _check_object(storage, backend, row)
         if problem is None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from holdfast.storage import ALL_WORKSPACES, BigId, Tx, metadata
 from holdfast.tracking.records import Experiment
-from holdfast.tracking.store.runs import runs
+from holdfast.tracking.store.tables import runs
 
 __all__ = [
     "all_experiments",

@@ -1,19 +1,16 @@
-"""Finding runs, experiments and logged models by clauses, in an order."""
+"""Finding experiments and logged models by clauses, in an order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    FromClause,
     String,
     Table,
     and_,
     cast,
-    exists,
-    literal,
     or_,
     select,
     true,
@@ -22,29 +19,14 @@ from sqlalchemy import (
 from holdfast.storage import Tx
 from holdfast.tracking.conditions import compare, compare_stored, sort_by
 from holdfast.tracking.query import Clause, Filter, Order
-from holdfast.tracking.records import Experiment, LoggedModel, Run
+from holdfast.tracking.records import Experiment, LoggedModel
 from holdfast.tracking.store import experiments as experiment_store
 from holdfast.tracking.store import models as model_store
-from holdfast.tracking.store import runs as run_store
 from holdfast.tracking.store.experiments import experiment_tags, experiments
-from holdfast.tracking.store.inputs import datasets, inputs
 from holdfast.tracking.store.models import model_metrics, model_params, model_tags, models
-from holdfast.tracking.store.runs import key_numbers, params, runs, summaries, tags
 
-__all__ = ["find_experiments", "find_models", "find_runs"]
+__all__ = ["find_experiments", "find_models"]
 
-_RUN_COLUMNS: dict[str, ColumnElement[Any]] = {
-    "run_id": runs.c.run_id,
-    "run_name": runs.c.name,
-    "status": runs.c.status,
-    "user_id": runs.c.user,
-    "start_time": runs.c.start_time,
-    "end_time": runs.c.end_time,
-    "artifact_uri": literal("mlflow-artifacts:/").concat(cast(runs.c.experiment_id, String))
-    + "/"
-    + runs.c.run_id
-    + "/artifacts",
-}
 _EXPERIMENT_COLUMNS: dict[str, ColumnElement[Any]] = {
     "name": experiments.c.name,
     "experiment_id": cast(experiments.c.experiment_id, String),
@@ -60,80 +42,8 @@ _MODEL_COLUMNS: dict[str, ColumnElement[Any]] = {
     "creation_timestamp": models.c.created_at,
     "last_updated_timestamp": models.c.updated_at,
 }
-_DATASET_COLUMNS: dict[str, ColumnElement[Any]] = {
-    "name": datasets.c.name,
-    "digest": datasets.c.digest,
-    "context": inputs.c.context,
-}
 Lifecycle = bool | None
 """Whether only what is deleted, only what is not, or (None) both."""
-
-
-def find_runs(
-    tx: Tx,
-    workspace: str,
-    numbers: Sequence[int],
-    where: Filter,
-    order: Sequence[Order],
-    deleted: Lifecycle,
-    offset: int,
-    limit: int,
-) -> list[Run]:
-    """Runs of the experiments `numbers`; by default the newest start first, then by id."""
-    sought = [(one.entity, one.key) for one in where] + [(one.entity, one.key) for one in order]
-    keys = key_numbers(tx, workspace, [key for entity, key in sought if entity in _ATTRIBUTES])
-    conditions = [_of_run(workspace, clause, keys) for clause in where]
-    own = (runs.c.workspace_id == workspace, runs.c.experiment_id.in_(numbers))
-    source: FromClause = runs
-    sorting: list[ColumnElement[Any]] = []
-    for at, one in enumerate(order):
-        if one.entity == "attribute":
-            sorting += sort_by(_RUN_COLUMNS[one.key], one, is_absent=_RUN_COLUMNS[one.key].is_(None))
-            continue
-        table, column = _ATTRIBUTES[one.entity]
-        alias = table.alias(f"o{at}")
-        source = source.outerjoin(
-            alias,
-            and_(
-                alias.c.workspace_id == runs.c.workspace_id,
-                alias.c.run_no == runs.c.run_no,
-                alias.c.key_id == keys.get(one.key, -1),
-            ),
-        )
-        sorting += sort_by(alias.c[column], one, is_absent=alias.c.run_no.is_(None))
-    query = select(runs).select_from(source).where(*own, _lifecycle(runs, deleted), *conditions)
-    query = query.order_by(*sorting, runs.c.start_time.desc(), runs.c.run_id)
-    rows = tx.execute(query.offset(offset).limit(limit)).all()
-    return run_store.records_of(tx, workspace, rows)
-
-
-_ATTRIBUTES: dict[str, tuple[Table, str]] = {
-    "metric": (summaries, "last"),
-    "param": (params, "value"),
-    "tag": (tags, "value"),
-}
-
-
-def _of_run(workspace: str, clause: Clause, keys: Mapping[str, int]) -> ColumnElement[bool]:
-    if clause.entity == "attribute":
-        return compare(_RUN_COLUMNS[clause.key], clause)
-    if clause.entity == "dataset":
-        return exists(
-            select(inputs.c.run_no)
-            .join(datasets, datasets.c.dataset_no == inputs.c.dataset_no)
-            .where(
-                inputs.c.workspace_id == workspace,
-                inputs.c.run_no == runs.c.run_no,
-                compare(_DATASET_COLUMNS[clause.key], clause),
-            )
-        )
-    table, column = _ATTRIBUTES[clause.entity]
-    has_key = (
-        table.c.workspace_id == workspace,
-        table.c.run_no == runs.c.run_no,
-        table.c.key_id == keys.get(clause.key, -1),
-    )
-    return compare_stored(table.c.run_no, has_key, table.c[column], clause)
 
 
 def find_experiments(

@@ -24,7 +24,16 @@ from sqlalchemy import (
 from holdfast.storage import BigId, Tx, metadata
 from holdfast.tracking.records import DatasetInput, LoggedDataset, ModelLink, RunLinks
 
-__all__ = ["CONTEXT_TAG", "datasets", "inputs", "list_datasets", "load_links", "put_datasets", "put_links"]
+__all__ = [
+    "CONTEXT_TAG",
+    "datasets",
+    "inputs",
+    "links",
+    "list_datasets",
+    "load_links",
+    "put_datasets",
+    "put_links",
+]
 
 CONTEXT_TAG = "mlflow.data.context"
 datasets = Table(
@@ -52,7 +61,7 @@ inputs = Table(
     Column("tags", Text, nullable=False),
     PrimaryKeyConstraint("workspace_id", "run_no", "dataset_no"),
 )
-_links = Table(
+links = Table(
     "run_model",
     metadata,
     Column("workspace_id", String(64), nullable=False),
@@ -73,9 +82,9 @@ _LOAD_INPUTS = (
     .order_by(inputs.c.run_no, inputs.c.dataset_no)
 )
 _LOAD_MODELS = (
-    select(_links)
-    .where(_links.c.workspace_id == _WORKSPACE, _links.c.run_no.in_(_RUNS))
-    .order_by(_links.c.run_no, _links.c.step, _links.c.model_id)
+    select(links)
+    .where(links.c.workspace_id == _WORKSPACE, links.c.run_no.in_(_RUNS))
+    .order_by(links.c.run_no, links.c.step, links.c.model_id)
 )
 
 
@@ -124,14 +133,14 @@ def put_links(tx: Tx, workspace: str, run_no: int, direction: str, given: Sequen
     """Attach logged models to a run, as `in` or as `out`; one that it has already gets the step."""
     for one in given:
         own = (
-            _links.c.workspace_id == workspace,
-            _links.c.run_no == run_no,
-            _links.c.direction == direction,
-            _links.c.model_id == one.model_id,
+            links.c.workspace_id == workspace,
+            links.c.run_no == run_no,
+            links.c.direction == direction,
+            links.c.model_id == one.model_id,
         )
-        tx.execute(delete(_links).where(*own))
+        tx.execute(delete(links).where(*own))
         tx.execute(
-            insert(_links).values(
+            insert(links).values(
                 workspace_id=workspace,
                 run_no=run_no,
                 direction=direction,

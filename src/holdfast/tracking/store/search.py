@@ -12,7 +12,7 @@ from holdfast.kernel.matching import Wanted
 from holdfast.storage import Tx
 from holdfast.storage.matching import best_first, has_words
 from holdfast.tracking.store.experiments import experiments
-from holdfast.tracking.store.runs import keys, params, runs, tags
+from holdfast.tracking.store.tables import keys, params, runs, tags
 
 __all__ = [
     "NAMED_RUNS",

@@ -1,7 +1,8 @@
 // Makes the server's still charts live with uPlot: a readout under the cursor, zoom by dragging (double click resets),
-// and the zoomed part fetched again at full detail where the chart names a source. The zoom is kept in the address.
+// and curves of runs fetched at the detail of what is shown (see `curves.js`). The zoom is kept in the address.
 const drawn = new Map();
 let library = null;
+let curves = null;
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -47,7 +48,8 @@ function timeTicks(plot, values, axis, space, step) {
   });
 }
 
-const finite = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
+// What has no value at an x of other lines stays undefined: lines pass it, and stop at null.
+const finite = (value) => (value === undefined || (typeof value === "number" && Number.isFinite(value)) ? value : null);
 const scaled = (chart) => (chart.is_time ? 1000 : 1);
 
 function columns(chart) {
@@ -55,6 +57,7 @@ function columns(chart) {
   for (const series of chart.series) {
     data.push(series.y.map(finite));
     if (series.low.length) data.push(series.low.map(finite), series.high.map(finite));
+    if (series.raw?.length) data.push(series.raw.map(finite));
   }
   return data;
 }
@@ -71,8 +74,9 @@ function lines(chart) {
     });
     if (one.low.length) {
       series.push({ show: true, width: 0, points: { show: false }, aside: true }, { show: true, width: 0, points: { show: false }, aside: true });
-      bands.push({ series: [series.length - 1, series.length - 2], fill: soft(stroke, 0.16) });
+      bands.push({ series: [series.length - 1, series.length - 2], fill: soft(stroke, chart.series.length > 4 ? 0.08 : 0.16) });
     }
+    if (one.raw?.length) series.push({ stroke: soft(stroke, 0.28), width: 1, points: { show: false } });
   }
   return { series, bands };
 }
@@ -153,16 +157,27 @@ function say(plot, chart, readout) {
   let column = 1;
   const parts = [];
   for (const series of chart.series) {
-    let text = `${series.label} ${valueText(plot.data[column][at], chart.unit)}`;
+    const value = before(plot.data[column], at);
+    let text = `${series.label} ${valueText(value, chart.unit)}`;
     if (series.low.length) {
-      const [low, high] = [plot.data[column + 1][at], plot.data[column + 2][at]];
+      const [low, high] = [before(plot.data[column + 1], at), before(plot.data[column + 2], at)];
       if (low !== null && high !== null && low !== high) text += ` (${valueText(low, chart.unit)} – ${valueText(high, chart.unit)})`;
       column += 2;
     }
+    if (series.raw?.length) column += 1;
     column += 1;
-    parts.push(text);
+    if (value !== undefined) parts.push({ text, away: value === null ? Infinity : Math.abs(plot.valToPos(value, "y") - plot.cursor.top) });
   }
-  readout.append(` · ${[...parts, ...mark].join(" · ")}`);
+  // Of many lines, those nearest to the cursor.
+  if (parts.length > 5) parts.sort((one, other) => one.away - other.away);
+  const left = parts.length > 5 ? [`${parts.length - 3} more`] : [];
+  readout.append(` · ${[...parts.slice(0, parts.length > 5 ? 3 : 5).map((part) => part.text), ...left, ...mark].join(" · ")}`);
+}
+
+// The value at a place or, where a line has none there, the last one before it.
+function before(values, at) {
+  for (let back = at; back >= 0; back -= 1) if (values[back] !== undefined) return values[back];
+  return undefined;
 }
 
 function zoomOf(id) {
@@ -178,17 +193,6 @@ function keepZoom(id, range) {
   history.replaceState(null, "", `${location.pathname}${text ? `?${text}` : ""}${location.hash}`);
 }
 
-async function detail(chart, range) {
-  if (!chart.source) return chart;
-  const address = new URL(chart.source, location.href);
-  if (range) { address.searchParams.set("from_step", Math.floor(range[0])); address.searchParams.set("to_step", Math.ceil(range[1])); }
-  const answer = await fetch(address, { headers: { Accept: "application/json" } });
-  if (!answer.ok) return chart;
-  const got = await answer.json();
-  const [first] = chart.series;
-  return { ...chart, x: got.steps, series: [{ ...first, y: got.values, low: got.low ?? [], high: got.high ?? [], weak: [], dots: got.steps.length < 60 }] };
-}
-
 function options(chart, holder, readout, onZoom) {
   const { series, bands } = lines(chart);
   const axis = { stroke: ink("--faint"), font: `11px ${getComputedStyle(document.body).fontFamily}`, grid: { stroke: ink("--line"), width: 1 }, ticks: { show: false } };
@@ -197,12 +201,12 @@ function options(chart, holder, readout, onZoom) {
     tzDate: (s) => new Date(s * 1000),
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, uni: 8 } },
     scales: {
-      x: { time: chart.is_time },
-      y: { range: (plot, low, high) => yRange(chart, low, high) },
+      x: { time: chart.is_time, distr: chart.logX ? 3 : 1 },
+      y: { distr: chart.logY ? 3 : 1, range: (plot, low, high) => (chart.logY ? logRange(low, high) : yRange(chart, low, high)) },
     },
     axes: [
       { ...axis, grid: { show: false }, size: 28, space: 64, values: chart.is_time ? timeTicks : undefined },
-      { ...axis, size: 52, space: 44, values: (plot, ticks) => ticks.map((v) => tickText(v, chart.unit, ticks)) },
+      { ...axis, size: 52, space: 44, values: (plot, ticks) => ticks.map((v) => (v === null ? "" : tickText(v, chart.unit, ticks))) },
     ],
     hooks: {
       drawAxes: [(plot) => paintUnder(plot, chart)],
@@ -216,6 +220,14 @@ function options(chart, holder, readout, onZoom) {
       }],
     },
   };
+}
+
+// Whole powers of ten around positive values.
+function logRange(low, high) {
+  if (!(high > 0)) return [0.1, 1];
+  const bottom = 10 ** Math.floor(Math.log10(low > 0 ? low : high));
+  const top = 10 ** Math.ceil(Math.log10(high));
+  return [bottom, top > bottom ? top : bottom * 10];
 }
 
 function tickText(value, unit, ticks) {
@@ -237,15 +249,17 @@ function yRange(chart, low, high) {
 async function draw(figure) {
   const holder = figure.querySelector(".live");
   const chart = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
-  if (chart.x.length === 0) return;
+  if (chart.x.length === 0 && !chart.curves) return;
+  drawn.set(figure, drawn.get(figure)); // under way
   library ??= import(document.getElementById("uplot").href);
-  const { default: UPlot } = await library;
-  figure.classList.add("drawn");
-  drawn.get(figure)?.destroy();
+  if (chart.curves) curves ??= import(document.getElementById("curves").href);
+  const [{ default: UPlot }, of] = await Promise.all([library, chart.curves ? curves : null]);
+  of?.bind(() => drawCurves());
   const readout = figure.querySelector(".readout") ?? Object.assign(document.createElement("p"), { className: "readout" });
   figure.querySelector(".over").append(readout);
   const show = async (range) => {
-    const shown = range && !chart.is_time ? await detail(chart, range) : chart;
+    const shown = of ? await of.load(chart, range, (figure.clientWidth || 600) * devicePixelRatio) : chart;
+    figure.classList.add("drawn");
     drawn.get(figure)?.destroy();
     const plot = new UPlot(options(shown, holder, readout, (next) => { keepZoom(chart.id, next); show(next); }), columns(shown), holder);
     drawn.set(figure, plot);
@@ -253,7 +267,12 @@ async function draw(figure) {
     plot.over.addEventListener("dblclick", () => { keepZoom(chart.id, null); show(null); });
     resize.observe(holder);
   };
-  await show(zoomOf(chart.id));
+  try {
+    await show(zoomOf(chart.id));
+    figure.dataset.ready = "1";
+  } catch {
+    drawn.delete(figure); // the still drawing stays, and the next look at the data tries again
+  }
 }
 
 const resize = new ResizeObserver((entries) => {
@@ -265,8 +284,12 @@ const resize = new ResizeObserver((entries) => {
 });
 
 function drawAll(isForced) {
-  for (const figure of drawn.keys()) if (!figure.isConnected) { drawn.get(figure).destroy(); drawn.delete(figure); }
+  for (const figure of drawn.keys()) if (!figure.isConnected) { drawn.get(figure)?.destroy(); drawn.delete(figure); }
   for (const figure of document.querySelectorAll("[data-chart]")) if (isForced || !drawn.has(figure)) draw(figure);
+}
+
+function drawCurves() {
+  for (const figure of drawn.keys()) if (figure.isConnected && figure.hasAttribute("data-curves")) draw(figure);
 }
 
 drawAll(false);

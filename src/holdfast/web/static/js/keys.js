@@ -21,6 +21,10 @@ function walk(step) {
   all[to].scrollIntoView({ block: "nearest" });
 }
 
+function mark() {
+  document.activeElement?.closest("tr")?.querySelector("input[type=checkbox]")?.click();
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target) || help.open) return;
   if (going && Date.now() - going < 1500) {
@@ -29,7 +33,7 @@ document.addEventListener("keydown", (event) => {
     if (room) { event.preventDefault(); location.assign(room.href); }
     return;
   }
-  const act = { g: () => { going = Date.now(); }, j: () => walk(1), k: () => walk(-1), t: () => document.getElementById("theme").click(), "?": openHelp }[event.key];
+  const act = { g: () => { going = Date.now(); }, j: () => walk(1), k: () => walk(-1), x: mark, c: () => document.querySelector(".marks button")?.click(), t: () => document.getElementById("theme").click(), "?": openHelp }[event.key];
   if (act) { event.preventDefault(); act(); }
 });
 

@@ -13,7 +13,8 @@ async function fetchPage() {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-const isTyped = (part) => [...part.querySelectorAll("textarea")].some((area) => area.value !== area.defaultValue);
+const isTyped = (part) => [...part.querySelectorAll("textarea")].some((area) => area.value !== area.defaultValue)
+  || [...part.querySelectorAll("input[type=checkbox]")].some((box) => box.checked !== box.defaultChecked);
 const isHeld = (part) => part.contains(document.activeElement) || part.querySelector("details[open]") !== null || isTyped(part)
   || (!getSelection().isCollapsed && part.contains(getSelection().anchorNode));
 

@@ -1,0 +1,5 @@
+"""`python -m benchmarks.client`."""
+
+from benchmarks.client.measure import main
+
+main()
