@@ -37,6 +37,11 @@ class Watched:
 
     def visit(self, address: str) -> Page:
         """Go to `address` in the light theme on a desk's screen, and wait until its charts are drawn."""
+        # The page before must not live to see the new size: it would fetch for it what this visit then cuts off.
+        self.page.goto("about:blank")
+        self._navigations += 1
+        self._begun.clear()
+        self._given_up.clear()
         self.problems.clear()
         self.page.set_viewport_size({"width": 1440, "height": 900})
         self.page.emulate_media(media="screen", color_scheme="light")

@@ -160,5 +160,23 @@ def test_code_that_differs_from_its_commit_is_kept_with_new_files(recording, cli
     assert Path("new.txt").read_text() == "new\n"
 
 
+def test_a_change_of_the_same_size_in_the_second_of_the_commit_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    second = (1_700_000_000, 1_700_000_000)
+    _git("init", "-q")
+    _git("config", "core.trustctime", "false")
+    Path("a.txt").write_text("one\n")
+    os.utime("a.txt", second)
+    _git("add", ".")
+    _git("commit", "-q", "-m", "first")
+    Path("a.txt").write_text("two\n")
+    os.utime("a.txt", second)
+    os.utime(".git/index", second)
+    state = code_state(Path.cwd())
+    assert state is not None and state.dirty and b"+two" in state.diff
+
+
 def test_no_git_no_code(tmp_path: Path) -> None:
     assert code_state(tmp_path) is None

@@ -46,7 +46,8 @@ def _diff(folder: Path, commit: str) -> bytes:
         return tracked
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "index"
-        shutil.copyfile(index, copy)
+        # With its time: by it git tells which files changed in the very second in which it last looked at them.
+        shutil.copy2(index, copy)
         _git(top, "add", "--intent-to-add", ".", index=copy)
         everything = _git(top, "diff", "--binary", commit, index=copy)
     return everything if len(everything) <= _LARGEST_DIFF else tracked
