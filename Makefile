@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+# How many processes run the tests; a file's tests stay together.
+TESTERS ?= 2
 CLIENTS := mlflow-2 mlflow-36 mlflow-317 mlflow-boosters
 
 .PHONY: help setup check test test-full demo bench docs constraints
@@ -33,12 +35,12 @@ check: setup
 test: setup
 	@sh tools/system_packages.sh
 	@for group in mlflow-317 libraries; do sh tools/judges.sh $$group; done
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m 'not slow'
 
 test-full: setup
 	@sh tools/system_packages.sh full
 	@for group in judges libraries scanner mlflow-server $(CLIENTS); do sh tools/judges.sh $$group; done
-	HOLDFAST_FULL=1 $(BIN)/python -m pytest
+	HOLDFAST_FULL=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
 
 demo: setup
 	@$(BIN)/holdfast demo

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
-from holdfast.demo.server import free_port, running_server
+from holdfast.demo.server import running_server
 from tests.browser.life import ENDPOINT, MODEL, Life, live
+from tests.browser.ports import own_port
 
 _ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -87,7 +88,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server on which nothing has happened."""
-    with running_server(tmp_path_factory.mktemp("empty"), free_port(5300)) as (client, _):
+    with running_server(tmp_path_factory.mktemp("empty"), own_port(5300)) as (client, _):
         yield client.url
 
 
@@ -95,7 +96,7 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """A server with runs, a model in production, ten weeks of predictions and an incident."""
     data: Path = tmp_path_factory.mktemp("lived")
-    with running_server(data, free_port(5320)) as (client, _):
+    with running_server(data, own_port(5320)) as (client, _):
         yield msgspec.structs.replace(live(client), data=str(data))
 
 

@@ -13,8 +13,9 @@ from playwright.sync_api import Page, Response, expect
 
 import holdfast
 from holdfast.client import Client
-from holdfast.demo.server import free_port, running_server
+from holdfast.demo.server import running_server
 from tests.browser.conftest import Watched
+from tests.browser.ports import own_port
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +26,7 @@ POINTS, PEAK = 5000, 3210
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Twelve runs of 40 points, and one of 5,000 with a single peak."""
-    with running_server(tmp_path_factory.mktemp("charts"), free_port(5360)) as (client, _):
+    with running_server(tmp_path_factory.mktemp("charts"), own_port(5360)) as (client, _):
         holdfast.init(client.url, "trials")
         for at in range(12):
             with holdfast.start_run(f"trial {at:02}") as run:

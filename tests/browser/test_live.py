@@ -6,8 +6,9 @@ import pytest
 
 import holdfast
 from holdfast.client import Client
-from holdfast.demo.server import free_port, running_server
+from holdfast.demo.server import running_server
 from tests.browser.conftest import Watched
+from tests.browser.ports import own_port
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +17,7 @@ Open = Callable[..., Watched]
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running_server(tmp_path_factory.mktemp("live"), free_port(5340)) as (client, _):
+    with running_server(tmp_path_factory.mktemp("live"), own_port(5340)) as (client, _):
         yield client
 
 

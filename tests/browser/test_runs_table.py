@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from holdfast.client import Client
-from holdfast.demo.server import free_port, running_server
+from holdfast.demo.server import running_server
 from tests.browser.conftest import Watched
+from tests.browser.ports import own_port
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +22,7 @@ RUNS = 230
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """230 runs, more than the document may hold at once."""
-    with running_server(tmp_path_factory.mktemp("table"), free_port(5380)) as (client, _):
+    with running_server(tmp_path_factory.mktemp("table"), own_port(5380)) as (client, _):
         for at in range(RUNS):
             run = client.create_run("many", name=f"run-{at:03}")
             client.log_batch(run.run_id, params={"number": str(at)})

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from holdfast.demo.server import free_port, running_server
+from holdfast.demo.server import running_server
 from tests.browser.conftest import Watched
+from tests.browser.ports import own_port
 from tests.browser.test_accessibility import AUDIT, CONTRAST
 
 pytestmark = pytest.mark.browser
@@ -24,7 +25,7 @@ PAGES = ("people", "roles", "tokens", "sessions", "workspaces", "keys", "channel
 def manned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with an administrator, beyond open mode."""
     data: Path = tmp_path_factory.mktemp("manned")
-    with running_server(data, free_port(5340)) as (client, _):
+    with running_server(data, own_port(5340)) as (client, _):
         headers = {"Authorization": f"Bearer {(data / 'admin.token').read_text().strip()}"}
         new = {"name": "grace", "display_name": "Grace Hopper", "password": PASSWORD, "is_admin": True}
         httpx.post(f"{client.url}/api/v1/users", json=new, headers=headers).raise_for_status()

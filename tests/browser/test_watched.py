@@ -63,7 +63,7 @@ def test_what_is_cut_off_by_going_on_is_no_problem(place: str, open_page: Callab
         if ends:
             break
         watched.page.wait_for_timeout(100)
-    assert ends == ["net::ERR_ABORTED"]
+    assert set(ends) == {"net::ERR_ABORTED"}  # the page itself may be cut off with its image
     assert watched.problems == []
 
 
