@@ -1,4 +1,4 @@
-"""Uploads a file that its client would send in parts: `python mlflow_large.py URL`; prints its size on the server."""
+"""Uploads a file that its client sends in parts: `python mlflow_large.py URL`; prints its size on the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 
 def main(url: str) -> None:
     mlflow.set_tracking_uri(url)
-    Path("large.bin").write_bytes(bytes(range(256)) * 4096 * 3)
+    Path("large.bin").write_bytes(bytes(range(256)) * 4096 * 3 + b"end")
     with mlflow.start_run() as run:
         mlflow.log_artifact("large.bin", "weights")
     (file,) = MlflowClient().list_artifacts(run.info.run_id, "weights")

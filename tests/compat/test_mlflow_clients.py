@@ -108,8 +108,19 @@ def test_webhooks(url: str, tmp_path: Path, group: str) -> None:
         "mlflow-317",
     ],
 )
-def test_a_file_that_a_client_would_send_in_parts_comes_whole(url: str, tmp_path: Path, group: str) -> None:
-    assert run_script(group, "mlflow_large.py", url, tmp_path) == {"size": 3 * 2**20, "same": True}
+@pytest.mark.parametrize("name", [None, "ada"])
+def test_a_file_that_a_client_sends_in_parts_comes_whole(
+    url: str, tmp_path: Path, group: str, name: str | None
+) -> None:
+    environment = {}
+    if name:
+        token = (tmp_path / "data" / "admin.token").read_text().strip()
+        with holdfast.Client(url, token=token, seen=SeenCheckpoints(tmp_path / "seen")) as admin:
+            admin.add_user(name, password="correct horse battery")
+            admin.grant_role(name, "contributor")
+            environment["MLFLOW_TRACKING_TOKEN"] = admin.create_token("ci", of=name).secret
+    told = run_script(group, "mlflow_large.py", url, tmp_path, **environment)
+    assert told == {"size": 3 * 2**20 + 3, "same": True}
 
 
 def test_who_a_client_is_by_its_environment(url: str, tmp_path: Path) -> None:

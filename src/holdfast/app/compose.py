@@ -100,7 +100,7 @@ def all_routes(composition: Composition) -> list[Route]:
         ),
         *registry_routes.routes(c.registry, c.objects),
         *mlflow_routes.routes(
-            c.experiments, c.tracking, c.models, c.folder, c.registry, c.objects, c.traces, c.hooks
+            c.experiments, c.tracking, c.models, c.folder, c.uploads, c.registry, c.objects, c.traces, c.hooks
         ),
         *predictions_routes.routes(c.predictions),
         *serving_routes.routes(c.serving, c.identity),

@@ -45,6 +45,7 @@ from holdfast.tracking.changing import RunChanges
 from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.folder import SharedFolder
 from holdfast.tracking.models import LoggedModels
+from holdfast.tracking.multipart import MultipartUploads
 from holdfast.tracking.purging import Purging
 from holdfast.tracking.service import Tracking
 from holdfast.tracking.traces import Traces
@@ -85,6 +86,7 @@ class Services:
         self.changes = RunChanges(self.storage)
         self.views = Views(self.storage)
         self.folder = SharedFolder(self.storage, self.objects)
+        self.uploads = MultipartUploads(self.storage, self.objects)
         self.traces = Traces(self.storage)
         self.models = LoggedModels(self.storage, self.objects)
         self.registry = Registry(self.storage, self.objects, self.models)

@@ -33,8 +33,13 @@ def collect_garbage(services: Services, owner: str, stop: threading.Event) -> Co
     """One pass of garbage collection; None when another process is at it."""
     return _alone(
         services, owner, stop, "objects:collect",
-        lambda renew: services.objects.collect(services.gc_roots, renew),
+        lambda renew: _collect(services, renew),
     )  # fmt: skip
+
+
+def _collect(services: Services, renew: Callable[[], None]) -> Collected:
+    services.uploads.give_up_old(services.clock.now_ms())
+    return services.objects.collect(services.gc_roots, renew)
 
 
 def compact_points(services: Services, owner: str, stop: threading.Event) -> int | None:

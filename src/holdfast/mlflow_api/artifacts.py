@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from holdfast.registry.service import Registry
 from holdfast.storage import Objects
 from holdfast.tracking.folder import SharedFolder
 from holdfast.tracking.models import FILE_LIMIT, LoggedModels
+from holdfast.tracking.multipart import PART_LIMIT, MultipartUploads
 from holdfast.tracking.service import Tracking
 from holdfast.web import Call, Raw, Route, Upload
 from holdfast.web.files import send_file
@@ -31,8 +33,9 @@ __all__ = ["ArtifactCalls", "artifact_routes"]
 
 _PROXY = "/api/2.0/mlflow-artifacts"
 _SMALL = 10 * 1024**2
-_NO_MULTIPART = "Multipart upload is not supported for the current artifact repository"
-"""What MLflow's client looks for at the start of the message; any other lets the upload fail."""
+_PART = _PROXY + "/mpu/parts/{upload_id}/{number}"
+_PRESIGNED_S = 3600
+_WINDOWS = re.compile(r"(?:[A-Za-z]:|\\\\).*", re.DOTALL)
 _OF_RUN = re.compile(r"([0-9]{1,18})/([a-zA-Z0-9][\w\-]{0,255})/artifacts(?:/(.*))?", re.DOTALL)
 _OF_MODEL = re.compile(r"[0-9]{1,18}/models/(m-[0-9a-f]{32})/artifacts(?:/(.*))?", re.DOTALL)
 _OF_VERSION = re.compile(r"versions/(v-[0-9a-f]{32})(?:/(.*))?", re.DOTALL)
@@ -53,7 +56,25 @@ class _Proxied(msgspec.Struct):
     path: str = ""
 
 
+class _Beginning(msgspec.Struct):
+    path: str | None = None
+    num_parts: int = 1
+
+
+class _Part(msgspec.Struct):
+    part_number: int = 0
+    etag: str = ""
+    url: str = ""
+
+
+class _Ending(msgspec.Struct):
+    path: str | None = None
+    upload_id: str | None = None
+    parts: list[_Part] = []
+
+
 _LISTING, _PROXIED = Message(_Listing), Message(_Proxied)
+_BEGINNING, _ENDING = Message(_Beginning, "path"), Message(_Ending, "path", "upload_id")
 _OF_VERSION_FILE = Message(_VersionFile, "name", "version")
 
 
@@ -75,6 +96,7 @@ class ArtifactCalls:
         models: LoggedModels,
         registry: Registry,
         folder: SharedFolder,
+        uploads: MultipartUploads,
         objects: Objects,
     ) -> None:
         self._runs = runs
@@ -82,30 +104,32 @@ class ArtifactCalls:
         self._models = models
         self._registry = registry
         self._folder = folder
+        self._uploads = uploads
         self._objects = objects
 
     def put(self, call: Call) -> Raw:
         """uploadArtifact: durable before the answer."""
-        place = place_of(call.path["path"])
-        if not place.path:
-            raise InvalidInput(f"{call.path['path'][:120]!r} is a folder, not a file.")
-        if place.kind == "run":
-            self._tracking.put_artifact(call.caller, place.owner, place.path, call.blocks)
-        elif place.kind == "model":
-            self._models.put_file(call.caller, place.owner, place.path, call.blocks)
-        elif place.kind == "version":
-            raise InvalidInput("The files of a model version can't be changed.")
-        else:
-            self._folder.put_file(call.caller, place.path, call.blocks)
+        self._store(call.caller, _file_at(call.path["path"]), call.blocks)
         return answer()
+
+    def _store(self, caller: Caller, place: Place, blocks: Iterator[bytes]) -> None:
+        if place.kind == "run":
+            self._tracking.put_artifact(caller, place.owner, place.path, blocks)
+        elif place.kind == "model":
+            self._models.put_file(caller, place.owner, place.path, blocks)
+        else:
+            self._folder.put_file(caller, place.path, blocks)
 
     def get(self, call: Call) -> Any:
         """downloadArtifact, with ranges."""
+        return send_file(self._objects, self._find(call), byte_range=call.headers.get("range", ""))
+
+    def _find(self, call: Call) -> TreeFile:
         place = place_of(call.path["path"])
         file = next((one for one in self._files(call.caller, place) if one.path == place.path), None)
         if file is None:
             raise NotFound(f"No such artifact: {call.path['path'][:200]!r}")
-        return send_file(self._objects, file, byte_range=call.headers.get("range", ""))
+        return file
 
     def _files(self, caller: Caller, place: Place) -> list[TreeFile]:
         if place.kind == "run":
@@ -180,15 +204,85 @@ class ArtifactCalls:
         self._tracking.put_artifact(call.caller, run_id, path, iter([call.raw]))
         return answer()
 
-    def multipart(self, call: Call) -> Raw:
-        """multipart upload: not offered. The client then uploads whole files, by these words alone."""
-        raise NotImplementedHere(_NO_MULTIPART)
+    def begin_parts(self, call: Call) -> Raw:
+        """createMultipartUpload: an address for each part, in their order"""
+        body = _BEGINNING.read(call)
+        path = _sent_to(call, str(body.path))
+        place = _file_at(path)
+        self._files(call.caller, place)  # raises for what is not there
+        upload_id = self._uploads.begin(call.caller, path, body.num_parts)
+        base = f"{call.url}{_PROXY}/mpu/parts/{upload_id}"
+        headers = _again(call.headers)
+        credentials = [
+            {"url": f"{base}/{number}", "part_number": number, "headers": headers}
+            for number in range(1, body.num_parts + 1)
+        ]
+        return answer({"upload_id": upload_id, "credentials": credentials})
+
+    def put_part(self, call: Call) -> Raw:
+        """part of a multipart upload: durable before the answer, whose ETag is its digest"""
+        number = call.path["number"]
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise InvalidInput(f"{number[:80]!r} is no number of a part.")
+        digest = self._uploads.put_part(call.caller, call.path["upload_id"], int(number), call.blocks)
+        return Raw(b"", headers={"ETag": f'"{digest}"'})
+
+    def complete_parts(self, call: Call) -> Raw:
+        """completeMultipartUpload: the file is there with all its parts, or not at all"""
+        body = _ENDING.read(call)
+        path = _sent_to(call, str(body.path))
+        place = _file_at(path)
+        digests = {part.part_number: part.etag.strip('"') for part in body.parts}
+        self._uploads.complete(
+            call.caller,
+            str(body.upload_id),
+            path,
+            digests,
+            lambda blocks: self._store(call.caller, place, blocks),
+        )
+        return answer()
+
+    def abort_parts(self, call: Call) -> Raw:
+        """abortMultipartUpload: its parts are forgotten"""
+        self._uploads.abort(call.caller, str(_ENDING.read(call).upload_id))
+        return answer()
 
     def presigned(self, call: Call) -> Raw:
-        """getPresignedDownloadUrl: not offered, so that the client downloads from here."""
-        raise NotImplementedHere(
-            f"{call.path['path'][:200]!r} is not offered this way.", hint="Download it whole."
-        )
+        """getPresignedDownloadUrl: of the bucket, where the file stands there by itself"""
+        file = self._find(call)
+        url = self._objects.presign(file.sha256, _PRESIGNED_S)
+        if url is None:
+            raise NotImplementedHere(
+                f"{call.path['path'][:200]!r} has no address of its own.", hint="Download it from here."
+            )
+        return answer({"url": url, "headers": {}, "file_size": file.size})
+
+
+def _file_at(path: str) -> Place:
+    """Where a file may be written. Raises InvalidInput for a folder and for a version's copy."""
+    place = place_of(path)
+    if not place.path:
+        raise InvalidInput(f"{path[:120]!r} is a folder, not a file.")
+    if place.kind == "version":
+        raise InvalidInput("The files of a model version can't be changed.")
+    return place
+
+
+def _sent_to(call: Call, local: str) -> str:
+    """The path of a file that is sent in parts: the folder in the address, with the name that it has at the client."""
+    name = re.split(r"[\\/]" if _WINDOWS.fullmatch(local) else "/", local)[-1]
+    if not name:
+        raise InvalidInput(f"{local[:200]!r} is a folder, not a file.")
+    return f"{call.path['path'].rstrip('/')}/{name}"
+
+
+def _again(headers: Mapping[str, str]) -> dict[str, str]:
+    """What the caller sends with each part, so that it is known again: its own proof of who it is, and its workspace.
+
+    Stock clients send parts with these headers alone, as to a bucket's signed addresses.
+    """
+    names = ("Authorization", "X-MLFLOW-WORKSPACE", "X-Holdfast-Workspace")
+    return {name: headers[name.lower()] for name in names if name.lower() in headers}
 
 
 def place_of(path: str) -> Place:
@@ -224,9 +318,10 @@ def artifact_routes(calls: ArtifactCalls) -> list[Route]:
         route("GET", one, calls.get, read, None),
         Route("PUT", one, calls.put, write, Upload, "MLflow's uploadArtifact", FILE_LIMIT),
         route("DELETE", one, calls.delete, write),
-        route("POST", _PROXY + "/mpu/create/{path:path}", calls.multipart, write),
-        route("POST", _PROXY + "/mpu/complete/{path:path}", calls.multipart, write),
-        route("POST", _PROXY + "/mpu/abort/{path:path}", calls.multipart, write),
+        route("POST", _PROXY + "/mpu/create/{path:path}", calls.begin_parts, write),
+        Route("PUT", _PART, calls.put_part, write, Upload, "A part of MLflow's multipart upload", PART_LIMIT),
+        route("POST", _PROXY + "/mpu/complete/{path:path}", calls.complete_parts, write),
+        route("POST", _PROXY + "/mpu/abort/{path:path}", calls.abort_parts, write),
         route("GET", _PROXY + "/presigned/{path:path}", calls.presigned, read, None),
         route("GET", "/api/2.0/mlflow/artifacts/list", calls.list_run, read),
         route("GET", "/get-artifact", calls.get_of_run, read),

@@ -19,6 +19,7 @@ from holdfast.storage import Objects
 from holdfast.tracking.experiments import Experiments
 from holdfast.tracking.folder import SharedFolder
 from holdfast.tracking.models import LoggedModels
+from holdfast.tracking.multipart import MultipartUploads
 from holdfast.tracking.service import Tracking
 from holdfast.tracking.traces import Traces
 from holdfast.web import Call, Raw, Route
@@ -31,6 +32,7 @@ def routes(
     tracking: Tracking,
     models: LoggedModels,
     folder: SharedFolder,
+    uploads: MultipartUploads,
     registry: Registry,
     objects: Objects,
     traces: Traces,
@@ -45,7 +47,7 @@ def routes(
         *history_routes(HistoryCalls(tracking)),
         *model_routes(ModelCalls(experiments, models, registry)),
         *registry_routes(RegistryCalls(registry, experiments, models, hooks)),
-        *artifact_routes(ArtifactCalls(runs, tracking, models, registry, folder, objects)),
+        *artifact_routes(ArtifactCalls(runs, tracking, models, registry, folder, uploads, objects)),
         *trace_routes(TraceCalls(experiments, traces)),
         *assessment_routes(traces),
         *webhook_routes(WebhookCalls(hooks)),

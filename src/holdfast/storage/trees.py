@@ -32,6 +32,7 @@ __all__ = [
     "TreeRoots",
     "broken_seals",
     "copy_tree",
+    "drop_before",
     "drop_tree",
     "find_file",
     "holds_file",
@@ -260,6 +261,12 @@ def drop_tree(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> None:
         _seals.c.owner_id == owner_id,
     )
     tx.execute(delete(_seals).where(*own))
+
+
+def drop_before(tx: Tx, owner_kind: str, owner_id: str) -> int:
+    """Take the unsealed trees of a kind away, in all workspaces, whose ids come before this one: how many files."""
+    query = delete(_files).where(_files.c.owner_kind == owner_kind, _files.c.owner_id < owner_id)
+    return tx.execute(query.execution_options(**ALL_WORKSPACES)).rowcount
 
 
 def holds_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, file: TreeFile) -> bool:
