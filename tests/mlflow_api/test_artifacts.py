@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 TRICKS = [
     "%2e%2e/x", "..%2fx", "a/..%2f..%2fx", "%252e%252e/x", "a%5cb", "C:%5cx", "a/%2e/b", "a//b", "%00", "a%00b", "a%0ab",
-    "%2fetc%2fpasswd", "x" * 1025,
+    "%2fetc%2fpasswd", "x" * 1025, "..;/x", "a/..;x=1/b", "%2e%2e%3b/x", ".;/x", "..%23/x", "a/..%23/b", "%252e%252e%253b/x",
+    "file:/etc/passwd", "file:%2f%2f%2fetc%2fpasswd", "C:/x", "c%3a/x", "..%3fx/y", "%2e", "%2e%2e%2f%2e%2e",
 ]  # fmt: skip
 
 
@@ -181,6 +182,17 @@ def test_no_trick_leaves_its_folder(
     run = root.split("/")[1]
     answer = mlflow.http.get(f"/api/2.0/mlflow/artifacts/list?run_id={run}&path={trick}")
     assert answer.status_code == 400 or answer.json().get("files") is None
+    for way, known in (
+        ("get-artifact", f"run_uuid={run}"),
+        ("model-versions/get-artifact", "name=m&version=1"),
+    ):
+        assert mlflow.http.get(f"/{way}?{known}&path={trick}").status_code in (400, 404), way
+    upload = f"/api/2.0/mlflow/upload-artifact?run_uuid={run}&path={trick}"
+    assert mlflow.http.post(upload, content=b"x").status_code == 400
+    parts = f"/api/2.0/mlflow-artifacts/mpu/create/{root}/{trick}"
+    assert mlflow.http.post(parts, json={"path": "f", "num_parts": 1}).status_code in (400, 404)
+    assert mlflow.http.get(f"/api/2.0/mlflow-artifacts/presigned/{root}/{trick}").status_code in (400, 404)
+    assert listing(mlflow, root) == []
 
 
 def test_a_folder_has_no_address_of_files_of_its_own(mlflow: Protocol, root: str) -> None:

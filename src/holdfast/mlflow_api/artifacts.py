@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -35,6 +36,8 @@ _PROXY = "/api/2.0/mlflow-artifacts"
 _SMALL = 10 * 1024**2
 _PART = _PROXY + "/mpu/parts/{upload_id}/{number}"
 _PRESIGNED_S = 3600
+_MISLEADING = re.compile(r"^(?:file:|[A-Za-z]:/)|(?:^|/)\.{1,2}[;#?]", re.IGNORECASE)
+"""Paths that are absolute to others, and steps upwards where `;`, `#` or `?` ends a name."""
 _WINDOWS = re.compile(r"(?:[A-Za-z]:|\\\\).*", re.DOTALL)
 _OF_RUN = re.compile(r"([0-9]{1,18})/([a-zA-Z0-9][\w\-]{0,255})/artifacts(?:/(.*))?", re.DOTALL)
 _OF_MODEL = re.compile(r"[0-9]{1,18}/models/(m-[0-9a-f]{32})/artifacts(?:/(.*))?", re.DOTALL)
@@ -292,12 +295,14 @@ def place_of(path: str) -> Place:
         found = pattern.fullmatch(path)
         if found is not None:
             *_, owner, inner = found.groups()
-            return Place(kind, owner, inner or "")
+            return Place(kind, owner, checked(inner) if inner else "")
     return Place("folder", "", path)
 
 
 def checked(path: str) -> str:
-    """The path, when a tree may hold it. Raises InvalidInput in MLflow's words."""
+    """The path, when a tree may hold it and no program takes it for another. Raises InvalidInput in MLflow's words."""
+    if _MISLEADING.search(unquote(path)):
+        raise InvalidInput("Invalid path")
     try:
         return check_path(path)
     except InvalidInput:
