@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.mlflow_api.conftest import Protocol
@@ -103,6 +105,17 @@ def test_search(mlflow: Protocol, many: dict[str, str], filter: str, expected: l
     for ask in (mlflow.post, mlflow.get):
         found = ask("experiments/search", max_results=100, filter=filter, order_by=["name"])
         assert names(found) == sorted(expected)
+
+
+def test_without_an_order_the_newest_stands_first_whatever_changed_since(mlflow: Protocol) -> None:
+    made = {}
+    for name in ("a", "b", "c"):
+        made[name] = mlflow.post("experiments/create", name=name)["experiment_id"]
+        time.sleep(0.002)  # a time of its own
+    mlflow.post("experiments/delete", experiment_id=made["b"])
+    mlflow.post("experiments/set-experiment-tag", experiment_id=made["a"], key="k", value="v")
+    found = names(mlflow.post("experiments/search", max_results=100, view_type="ALL"))
+    assert [name for name in found if name in made] == ["c", "b", "a"]
 
 
 def test_search_by_view_order_and_page(mlflow: Protocol, many: dict[str, str]) -> None:

@@ -55,7 +55,7 @@ def find_experiments(
     offset: int,
     limit: int,
 ) -> list[Experiment]:
-    """Experiments; by default the one that changed last first."""
+    """Experiments; by default the newest first."""
 
     def condition(clause: Clause) -> ColumnElement[bool]:
         if clause.entity == "attribute":
@@ -69,10 +69,12 @@ def find_experiments(
 
     sorting = [part for one in order for part in sort_by(_EXPERIMENT_COLUMNS[one.key], one)]
     if not order:
-        sorting = [experiments.c.updated_at.desc()]
+        sorting = [experiments.c.created_at.desc()]
     query = experiment_store.experiment_rows(workspace)
     query = query.where(_lifecycle(experiments, deleted), *map(condition, where))
-    query = query.order_by(*sorting, experiments.c.experiment_id.desc())
+    query = query.order_by(
+        *sorting, experiments.c.experiment_id.desc() if order else experiments.c.experiment_id
+    )
     return experiment_store.records_of(tx, workspace, tx.execute(query.offset(offset).limit(limit)).all())
 
 
