@@ -145,7 +145,8 @@ def runs(http: Http) -> list[str]:
 
 def test_marked_runs_are_changed_on_a_page(http: Http, runs: list[str]) -> None:
     page = f"/runs/change?run={runs[0]}&run={runs[1]}"
-    assert "2 runs marked" in http.get(page, headers=HTML).text
+    opened = http.get(page, headers=HTML).text
+    assert "2 runs marked" in opened and ">e</a>" in opened
     ids = " ".join(runs[:2])
     assert send(http, page, "/runs/change", runs=ids, verb="tag", key="team", value="a b").status_code == 303
     assert (

@@ -9,7 +9,8 @@ import msgspec
 
 from holdfast.kernel.errors import InvalidInput
 from holdfast.tracking.changing import MOST_CHANGED, RunChange, RunChanges
-from holdfast.tracking.records import Run
+from holdfast.tracking.experiments import Experiments
+from holdfast.tracking.records import Experiment, Run
 from holdfast.tracking.run_table import RUN_KINDS
 from holdfast.tracking.service import Tracking
 from holdfast.web import Call, Form, Page, Redirect, Route
@@ -40,12 +41,13 @@ class ChangeView(msgspec.Struct, frozen=True):
     total: int
     tags: list[tuple[str, str]]
     """The keys of tags that one of them has, as options."""
-    experiment_id: int
+    experiment: Experiment
+    """That of the first."""
     problem: str
     entered: Mapping[str, str]
 
 
-def change_page(tracking: Tracking, changes: RunChanges) -> list[Route]:
+def change_page(experiments: Experiments, tracking: Tracking, changes: RunChanges) -> list[Route]:
     """`/runs/change?run=...&run=...` and where its forms go."""
 
     def page(call: Call, ids: Sequence[str], problem: str = "", status: int = 200) -> Page:
@@ -62,7 +64,7 @@ def change_page(tracking: Tracking, changes: RunChanges) -> list[Route]:
             archived=sum(run.deleted_at is not None for run in runs),
             total=len(runs),
             tags=[(key, key) for key in sorted({key for run in runs for key in run.tags})],
-            experiment_id=runs[0].experiment_id,
+            experiment=experiments.get_experiment(call.caller, runs[0].experiment_id),
             problem=problem,
             entered=call.body if problem else {},
         )

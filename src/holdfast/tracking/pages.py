@@ -149,7 +149,7 @@ def pages(
     return [
         Route("GET", "/experiments", show_experiments, "tracking:read", summary="Experiments"),
         *experiment_page(experiments, tracking, views, panel_of),
-        *change_page(tracking, changes),
+        *change_page(experiments, tracking, changes),
         *note_routes(experiments, changes),
         compare_page(tracking, objects),
         *artifact_page(experiments, tracking, artifact_views),
