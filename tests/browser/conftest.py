@@ -120,6 +120,7 @@ def addresses(life: Life) -> dict[str, str]:
         "models": "/models",
         "model": f"/models/{MODEL}",
         "version": f"/models/{MODEL}/{life.version}",
+        "version's files": f"/models/{MODEL}/{life.version}/files",
         "endpoints": "/endpoints",
         "endpoint": f"/endpoints/{ENDPOINT}",
         "endpoint by day": f"/endpoints/{ENDPOINT}?window=1d&metric=auc",
@@ -137,7 +138,8 @@ def addresses(life: Life) -> dict[str, str]:
 
 PAGES = (
     "fleet", "experiments", "experiment", "charts", "parallel", "scatter", "groups", "change",
-    "run", "artifacts", "image", "document", "table", "text", "models", "model", "version", "endpoints", "endpoint",
+    "run", "artifacts", "image", "document", "table", "text", "models", "model", "version", "version's files",
+    "endpoints", "endpoint",
     "endpoint by day", "an input's values", "incidents", "incident", "audit", "audit entry",
     "search", "activity", "inbox", "comment",
 )  # fmt: skip

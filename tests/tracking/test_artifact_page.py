@@ -50,7 +50,7 @@ def test_folders_and_files_by_path(http: Http, run: str) -> None:
 
 
 def test_an_empty_run_teaches(http: Http, run: str) -> None:
-    assert told(page(http, run)) == "No artifact yet."
+    assert told(page(http, run)) == "No file yet."
     assert "log_artifact" in page(http, run).text
 
 

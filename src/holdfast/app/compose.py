@@ -184,7 +184,7 @@ def _pages(c: Composition) -> list[Route]:
             c.registry.versions_of_run,
             panel_of,
         ),
-        *registry_pages.pages(c.registry, c.tracking, panel_of),
+        *registry_pages.pages(c.registry, c.tracking, c.objects, panel_of),
         *overview_pages.pages(c.predictions, c.serving, c.monitor, c.registry, c.audit, panel_of, c.search),
     ]
 

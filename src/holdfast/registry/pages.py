@@ -11,9 +11,12 @@ from holdfast.chunks import TreeFile
 from holdfast.collaboration.panel import PanelOf
 from holdfast.kernel.errors import NotFound
 from holdfast.kernel.principal import Caller
+from holdfast.registry.file_page import file_page
 from holdfast.registry.records import AliasChange, ModelVersion, RegisteredModel
 from holdfast.registry.rules import parse_version
 from holdfast.registry.service import Registry
+from holdfast.storage import Objects
+from holdfast.tracking.artifact_views import ArtifactViews
 from holdfast.tracking.records import Run
 from holdfast.tracking.service import Tracking
 from holdfast.web import Call, Page, Route
@@ -78,8 +81,8 @@ class VersionView(msgspec.Struct, frozen=True):
     deploy: str
 
 
-def pages(registry: Registry, tracking: Tracking, panel_of: PanelOf) -> list[Route]:
-    """`/models`, `/models/{name}` and `/models/{name}/{version}`."""
+def pages(registry: Registry, tracking: Tracking, objects: Objects, panel_of: PanelOf) -> list[Route]:
+    """`/models`, `/models/{name}`, `/models/{name}/{version}` and its files."""
 
     def show_models(call: Call) -> Page:
         models = registry.list_models(call.caller).items
@@ -107,6 +110,7 @@ def pages(registry: Registry, tracking: Tracking, panel_of: PanelOf) -> list[Rou
     return [
         Route("GET", "/models", show_models, "registry:read", summary="Models"),
         Route("GET", "/models/{name}", show_model, "registry:read", summary="A model"),
+        *file_page(registry, ArtifactViews(objects)),
         Route("GET", "/models/{name}/{version}", show_version, "registry:read", summary="A model version"),
     ]
 

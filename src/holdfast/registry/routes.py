@@ -14,7 +14,7 @@ from holdfast.registry.rules import parse_version
 from holdfast.registry.service import Registry
 from holdfast.storage import Objects
 from holdfast.web import Call, Route
-from holdfast.web.files import send_file
+from holdfast.web.files import DownloadQuery, send_file
 
 __all__ = ["routes"]
 
@@ -80,8 +80,13 @@ def _versions(registry: Registry, objects: Objects) -> list[Route]:
 
     def download(call: Call) -> Any:
         version = parse_version(call.path["version"])
+        asked: DownloadQuery = call.params
         return send_file(
-            objects, registry.find_file(call.caller, call.path["name"], version, call.path["path"])
+            objects,
+            registry.find_file(call.caller, call.path["name"], version, call.path["path"]),
+            presigned=asked.presigned,
+            byte_range=call.headers.get("range", ""),
+            shown=asked.show,
         )
 
     base = "/api/v1/models/{name}/versions"
@@ -91,7 +96,14 @@ def _versions(registry: Registry, objects: Objects) -> list[Route]:
         Route("POST", base, register, write, RegisterVersion, "Register a version", result=ModelVersion),
         Route("GET", one, get, read, summary="Read a version", result=ModelVersion),
         Route("GET", one + "/files", listing, read, summary="List a version's files", result=Items[TreeFile]),
-        Route("GET", one + "/files/{path:path}", download, read, summary="Download a version's file"),
+        Route(
+            "GET",
+            one + "/files/{path:path}",
+            download,
+            read,
+            summary="Download a version's file",
+            query=DownloadQuery,
+        ),
     ]
 
 

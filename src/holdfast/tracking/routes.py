@@ -29,7 +29,7 @@ from holdfast.tracking.service import ARTIFACT_LIMIT, Tracking
 from holdfast.tracking.view_routes import view_routes
 from holdfast.tracking.views import Views
 from holdfast.web import Call, Route, Upload
-from holdfast.web.files import send_file
+from holdfast.web.files import DownloadQuery, send_file
 
 __all__ = ["routes"]
 
@@ -81,13 +81,6 @@ class PointsQuery(msgspec.Struct, frozen=True):
     points: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
     from_step: Step = -(2**63)
     to_step: Step = 2**63 - 1
-
-
-class DownloadQuery(msgspec.Struct, frozen=True):
-    """Whether the client may be sent to the object store itself, and whether HTML or SVG is sent to be looked at."""
-
-    presigned: bool = False
-    show: bool = False
 
 
 class PurgeRuns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

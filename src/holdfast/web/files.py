@@ -10,11 +10,13 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol
 from urllib.parse import quote
 
+import msgspec
+
 from holdfast.chunks import TreeFile
 from holdfast.kernel.errors import IntegrityError
 from holdfast.web.routing import Raw, Redirect, Stream
 
-__all__ = ["send_file"]
+__all__ = ["DownloadQuery", "send_file"]
 
 _BLOCK = 1 << 18
 _PRESIGNED_S = 300
@@ -35,6 +37,13 @@ class _Store(Protocol):
     def open(self, sha256: str) -> BinaryIO: ...
 
     def presign(self, sha256: str, seconds: int) -> str | None: ...
+
+
+class DownloadQuery(msgspec.Struct, frozen=True):
+    """Whether the client may be sent to the object store itself, and whether HTML or SVG is sent to be looked at."""
+
+    presigned: bool = False
+    show: bool = False
 
 
 def send_file(
