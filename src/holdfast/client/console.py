@@ -6,6 +6,7 @@ kept too; where Python's own streams do not write to them (notebooks), these are
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import select
@@ -91,6 +92,7 @@ class Console:
         self._lock = threading.Lock()
         self._failure: HoldfastError | None = None
         self._is_stopped = False
+        self._last_words = b""
         _flush()
         # A service may have been started without them: then other files have these numbers.
         given = {1: sys.__stdout__, 2: sys.__stderr__}
@@ -107,8 +109,8 @@ class Console:
         self._thread.start()
 
     def note(self, text: str) -> None:
-        """Put something into the log that is not printed yet."""
-        self._keep(2, text.encode(errors="replace"))
+        """What the log ends with, because it is printed only after the end."""
+        self._last_words = text.encode(errors="replace")
 
     def stop(self) -> None:
         """Print to the terminal alone again, and store what has come. Raises what storing raised."""
@@ -125,6 +127,8 @@ class Console:
                 os.dup2(terminal, fd)
             os.close(self._stopper)
         self._thread.join()
+        if self._last_words:
+            self._keep(2, self._last_words)
         self._store()
         if self._failure is not None:
             raise self._failure
@@ -160,9 +164,7 @@ class Console:
                 due = time.monotonic() + self._every_s
         os.close(self._stop)
         if open_sources:
-            threading.Thread(
-                target=_drain, args=(open_sources, terminals), name="holdfast-console-rest", daemon=True
-            ).start()
+            _Rest(open_sources, terminals)
 
     def _pass_on(self, source: int, open_sources: dict[int, int], terminals: dict[int, int]) -> None:
         block = _read(source)
@@ -237,15 +239,40 @@ def _write(terminal: int, block: bytes) -> None:
             block = block[os.write(terminal, block) :]
 
 
-def _drain(sources: dict[int, int], terminals: dict[int, int]) -> None:
-    while sources:
-        for source in select.select(list(sources), [], [])[0]:
-            block = _read(source)
-            if block:
-                _write(terminals[sources[source]], block)
-            else:
-                os.close(source)
-                del sources[source]
+class _Rest:
+    """Copies to the terminal what children print after the end, until they are done or this process ends."""
+
+    def __init__(self, sources: dict[int, int], terminals: dict[int, int]) -> None:
+        self._sources, self._terminals = sources, terminals
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        atexit.register(self._at_exit)
+        threading.Thread(target=self._copy, name="holdfast-console-rest", daemon=True).start()
+
+    def _copy(self) -> None:
+        while self._sources:
+            select.select(list(self._sources), [], [])
+            with self._lock:  # what was ready may have been copied at the exit
+                for source in select.select(list(self._sources), [], [], 0)[0]:
+                    if not self._pass_on(source):
+                        os.close(source)
+                        del self._sources[source]
+        atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        """The last words of a child that ended just before; one that prints without end is not waited for."""
+        if os.getpid() != self._pid:
+            return
+        until = time.monotonic() + _REST_S
+        with self._lock:
+            going = set(self._sources)
+            while (ready := select.select(list(going), [], [], 0)[0]) and time.monotonic() < until:
+                going -= {source for source in ready if not self._pass_on(source)}
+
+    def _pass_on(self, source: int) -> bool:
+        block = _read(source)
+        _write(self._terminals[self._sources[source]], block)
+        return bool(block)
 
 
 def _flush() -> None:
