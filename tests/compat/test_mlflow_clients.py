@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 
 import holdfast
 from holdfast.client.seen import SeenCheckpoints
+from tests.collaboration.receivers import Receiver
 from tests.faults.system import System
+from tests.mlflow_api.test_webhooks import is_signed
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -98,6 +101,28 @@ def test_webhooks(url: str, tmp_path: Path, group: str) -> None:
         "left": ["two"],
         "gone": "RESOURCE_DOES_NOT_EXIST",
     }
+
+
+@pytest.mark.slow
+def test_a_webhook_of_the_client_is_told_by_the_worker(tmp_path: Path) -> None:
+    receiver = Receiver()
+    options = ("--no-inference", "--allow-egress", f"127.0.0.1:{receiver.port}")
+    try:
+        with System(tmp_path / "data", options=options) as system:
+            seen = run_script("mlflow-317", "mlflow_hooked.py", system.url, tmp_path, RECEIVER=receiver.url)
+            assert seen == {"tested": True}
+            until = time.monotonic() + 60
+            while len(receiver.got) < 3 and time.monotonic() < until:
+                time.sleep(0.05)
+    finally:
+        receiver.close()
+    test, *told = receiver.got
+    bodies = {f"{one['entity']}.{one['action']}": one["data"] for one in (json.loads(r.body) for r in told)}
+    assert bodies == {
+        "registered_model.created": {"name": "flights", "tags": {}, "description": None},
+        "model_version_alias.created": {"name": "flights", "alias": "best", "version": "1"},
+    }
+    assert all(is_signed(request, "s3cr3t") for request in [test, *told])
 
 
 @pytest.mark.parametrize(
