@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
+from holdfast.kernel.errors import NotFound
+from holdfast.kernel.principal import Caller
 from holdfast.tracking.multipart import GIVEN_UP_MS, MultipartUploads
 from tests.mlflow_api.conftest import Protocol
 
@@ -105,6 +109,43 @@ def test_what_is_aborted_is_gone(mlflow: Protocol, root: str) -> None:
     assert end(mlflow, "complete", root, "f", begun["upload_id"], [sent])[0] == 404
     assert mlflow.http.put(begun["credentials"][0]["url"], content=b"x").status_code == 404
     assert stored(mlflow, f"{root}/f") is None
+
+
+@pytest.mark.parametrize(
+    "upload", ["nothing", "a\0b", "x" * 5000, "é", "' OR 1=1 --", "0" * 32, "0" * 31 + "\n"]
+)
+def test_ids_of_no_upload(mlflow: Protocol, root: str, upload: str) -> None:
+    assert end(mlflow, "complete", root, "f", upload, [])[0] == 404
+    assert end(mlflow, "abort", root, "f", upload, []) == (200, {})
+    assert mlflow.http.put(f"{MPU}/parts/{quote(upload, safe='')}/1", content=b"x").status_code in (400, 404)
+
+
+def test_what_is_given_up_while_a_part_arrives_stays_gone(
+    composition: Composition, mlflow: Protocol, root: str, make_caller: Callable[..., Caller]
+) -> None:
+    caller, uploads = make_caller(), composition.uploads
+    upload = uploads.begin(caller, "f", 1)
+
+    def arriving() -> Iterator[bytes]:
+        yield b"half"
+        uploads.abort(caller, upload)
+        yield b"rest"
+
+    with pytest.raises(NotFound, match="given up"):
+        uploads.put_part(caller, upload, 1, arriving())
+
+    upload = uploads.begin(caller, "f", 1)
+    digest = uploads.put_part(caller, upload, 1, iter([b"all"]))
+    kept: list[bytes] = []
+
+    def store(blocks: Iterator[bytes]) -> None:
+        uploads.abort(caller, upload)
+        kept.extend(blocks)
+
+    uploads.complete(caller, upload, "f", {1: digest}, store)
+    assert kept == [b"all"]
+    with pytest.raises(NotFound, match="given up"):
+        uploads.complete(caller, upload, "f", {1: digest}, store)
 
 
 @pytest.mark.parametrize("parts", [0, -1, 10_001])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal
 
 import msgspec
@@ -121,10 +122,8 @@ class ArtifactViews:
         if file.size > _JSON_TABLE_LIMIT:
             return self._text(file, "json", f"JSON over {size_text(_JSON_TABLE_LIMIT)} is shown as text. ")
         data = self._objects.open_range(file.sha256, 0, file.size)
-        try:
+        with contextlib.suppress(NoTable):  # most JSON is none
             return _of_grid("json", read_split(data, window))
-        except NoTable:
-            pass  # most JSON is none
         if file.size > _PRETTY_LIMIT:
             return self._text(
                 file, "json", f"JSON over {size_text(_PRETTY_LIMIT)} is shown as it is written. "

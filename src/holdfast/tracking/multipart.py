@@ -6,6 +6,7 @@ within a day is given up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
@@ -16,7 +17,7 @@ from holdfast.identity.service import require
 from holdfast.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.principal import Caller
-from holdfast.storage import Objects, Storage, Tx, trees
+from holdfast.storage import Objects, Storage, Tx, lock, trees
 
 __all__ = ["GIVEN_UP_MS", "MOST_PARTS", "PART_LIMIT", "MultipartUploads"]
 
@@ -25,6 +26,7 @@ PART_LIMIT = 5 * 1024**3
 GIVEN_UP_MS = 24 * 3_600_000
 _TREE, _PLAN, _PARTS, _ENDED = "upload", "upload.json", "parts", "completed"
 _BLOCK = 1024**2
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -65,7 +67,9 @@ class MultipartUploads:
         blob = self._objects.put_stream(blocks, PART_LIMIT, lasting=False)
 
         def fn(tx: Tx) -> None:
-            files = _files(tx, caller, upload_id)
+            files = _held(tx, caller, upload_id)
+            if _PLAN not in files:
+                raise _unknown(upload_id)
             if _ENDED in files:
                 raise Conflict(f"The upload {upload_id} is completed.", hint="Begin another.")
             name = _part(number)
@@ -97,19 +101,24 @@ class MultipartUploads:
         store(self._read(_checked(files, plan, digests)))
 
         def fn(tx: Tx) -> None:
-            found = _files(tx, caller, upload_id)
-            if _ENDED in found:
+            found = _held(tx, caller, upload_id)
+            if _ENDED in found or _PLAN not in found:  # another call ended it, or gave it up, meanwhile
                 return
             trees.remove_below(tx, caller.workspace, _TREE, upload_id, _PARTS)
-            plan_file = found[_PLAN]
-            trees.put_file(tx, caller.workspace, _TREE, upload_id, _ENDED, plan_file.sha256, plan_file.size)
+            own = found[_PLAN]
+            trees.put_file(tx, caller.workspace, _TREE, upload_id, _ENDED, own.sha256, own.size)
 
         self._storage.write(fn)
 
     def abort(self, caller: Caller, upload_id: str) -> None:
         """Give an upload up, whether it is known or not."""
         require(caller, "tracking:write")
-        self._storage.write(lambda tx: trees.drop_tree(tx, caller.workspace, _TREE, upload_id))
+
+        def fn(tx: Tx) -> None:
+            if _held(tx, caller, upload_id):
+                trees.drop_tree(tx, caller.workspace, _TREE, upload_id)
+
+        self._storage.write(fn)
 
     def give_up_old(self, now_ms: int) -> int:
         """Forget the uploads that began more than a day ago, in all workspaces: how many files they had."""
@@ -119,9 +128,7 @@ class MultipartUploads:
     def _plan(self, caller: Caller, upload_id: str) -> _Plan:
         file = self._storage.read(lambda tx: _files(tx, caller, upload_id)).get(_PLAN)
         if file is None:
-            raise NotFound(
-                f"There is no upload {upload_id[:80]!r}, or it was given up.", hint="Begin another."
-            )
+            raise _unknown(upload_id)
         return msgspec.json.decode(self._objects.get(file.sha256), type=_Plan)
 
     def _read(self, parts: list[TreeFile]) -> Iterator[bytes]:
@@ -136,8 +143,22 @@ class MultipartUploads:
 
 
 def _files(tx: Tx, caller: Caller, upload_id: str) -> dict[str, TreeFile]:
+    """What an upload has so far, by name; nothing for what is no id of one."""
+    if not _ID.fullmatch(upload_id):
+        return {}
     found = trees.list_files(tx, caller.workspace, _TREE, upload_id)
     return {file.path: file for file in found}
+
+
+def _held(tx: Tx, caller: Caller, upload_id: str) -> dict[str, TreeFile]:
+    """The same, while no other transaction changes it."""
+    if _ID.fullmatch(upload_id):
+        lock(tx, "upload", caller.workspace, upload_id)
+    return _files(tx, caller, upload_id)
+
+
+def _unknown(upload_id: str) -> NotFound:
+    return NotFound(f"There is no upload {upload_id[:80]!r}, or it was given up.", hint="Begin another.")
 
 
 def _part(number: int) -> str:
