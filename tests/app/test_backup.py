@@ -61,7 +61,7 @@ class Life:
         tracking = self.services.tracking
         made = tracking.create_run(self.caller, experiment="e", name="r")
         body = f"artifact of {made.run_id}".encode() * random.randint(1, 4000)
-        tracking.put_artifact(self.caller, made.run_id, "model/weights.bin", iter([body]))
+        tracking.artifacts.put(self.caller, made.run_id, "model/weights.bin", iter([body]))
         tracking.finish_run(self.caller, made.run_id, "finished")
         self.runs.append(made.run_id)
 
@@ -159,7 +159,7 @@ def check_whole(services: Services, life: Life, before: list[str], shipped: int)
     runs = set(every_run(services, caller))
     assert set(before) <= runs
     for run in runs:
-        for file in services.tracking.list_artifacts(caller, run).items:
+        for file in services.tracking.artifacts.list(caller, run).items:
             assert services.objects.get(file.sha256).startswith(f"artifact of {run}".encode())
     # What the snapshot has as waiting is compacted now: each prediction once.
     compact_endpoint(services.predictions, services.clock, "default", life.endpoint, "w")

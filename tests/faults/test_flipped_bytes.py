@@ -156,7 +156,7 @@ def live(s: Services) -> None:
         s.tracking.metrics.log_batch(caller, run.run_id, batch, f"{number:064x}")
         later = Batch(metrics=[MetricPoint("loss", 0.1, step, step) for step in range(200, 1200)])
         s.tracking.metrics.log_batch(caller, run.run_id, later, f"{number + 7:064x}")
-        s.tracking.put_artifact(caller, run.run_id, "plots/a.bin", iter([os.urandom(30_000)]))
+        s.tracking.artifacts.put(caller, run.run_id, "plots/a.bin", iter([os.urandom(30_000)]))
         s.tracking.finish_run(caller, run.run_id, "finished")
         model = s.models.create_model(caller, name="classifier", run_id=run.run_id)
         for path, data in (

@@ -30,7 +30,7 @@ def make(c: Composition, caller: Caller, name: str) -> str:
     for step in range(3):
         batch = Batch([MetricPoint("loss", 0.5, step, step)], {"depth": "1"}, {"team": "a"})
         c.tracking.metrics.log_batch(caller, run_id, batch, f"{step:064x}")
-    c.tracking.put_artifact(caller, run_id, "a.txt", iter([name.encode()]))
+    c.tracking.artifacts.put(caller, run_id, "a.txt", iter([name.encode()]))
     c.tracking.finish_run(caller, run_id, "finished")
     return run_id
 

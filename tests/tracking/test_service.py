@@ -128,8 +128,8 @@ def test_a_viewer_reads_and_does_not_write(
         lambda: experiments.create_experiment(viewer, "a"),
         lambda: tracking.metrics.log_batch(viewer, run.run_id, Batch(tags={"a": "b"}), "0"),
         lambda: tracking.finish_run(viewer, run.run_id, "finished"),
-        lambda: tracking.put_artifact(viewer, run.run_id, "a", iter([b"x"])),
-        lambda: tracking.delete_artifact(viewer, run.run_id, "a"),
+        lambda: tracking.artifacts.put(viewer, run.run_id, "a", iter([b"x"])),
+        lambda: tracking.artifacts.delete(viewer, run.run_id, "a"),
         lambda: tracking.update_recipe(viewer, run.run_id, Recipe()),
     ):
         with pytest.raises(Forbidden):
@@ -331,7 +331,7 @@ def test_everything_of_a_run_counts_in_its_seal(
     elif change == "metric":
         log(("loss", 0.5, 1, 0))
     elif change == "artifact":
-        tracking.put_artifact(caller, run.run_id, "a", iter([b"x"]))
+        tracking.artifacts.put(caller, run.run_id, "a", iter([b"x"]))
     after = tracking.finish_run(caller, run.run_id, "failed" if change == "status" else "finished").digest
     assert before != after
 
@@ -368,11 +368,11 @@ def test_a_late_retry_does_not_open_a_finished_run(
     log: Log, tracking: Tracking, caller: Caller, run: Run, actions: Actions
 ) -> None:
     log(("auc", 0.7, 1, 5), params={"depth": "4"}, tags={"a": "b"})
-    tracking.put_artifact(caller, run.run_id, "model.pkl", iter([b"x"]))
+    tracking.artifacts.put(caller, run.run_id, "model.pkl", iter([b"x"]))
     done = tracking.finish_run(caller, run.run_id, "finished")
     log(("auc", 0.7, 1, 5), params={"depth": "4"}, tags={"a": "b"})
     log(params={"depth": "4"})
-    tracking.put_artifact(caller, run.run_id, "model.pkl", iter([b"x"]))
+    tracking.artifacts.put(caller, run.run_id, "model.pkl", iter([b"x"]))
     assert tracking.get_run(caller, run.run_id) == done
     assert "run.reopen" not in actions()
 
@@ -385,7 +385,7 @@ def test_a_failed_write_does_not_open_a_finished_run(
     with pytest.raises(InvalidInput):
         log(params={"depth": "5"})
     with pytest.raises(NotFound):
-        tracking.delete_artifact(caller, run.run_id, "nothing")
+        tracking.artifacts.delete(caller, run.run_id, "nothing")
     assert tracking.get_run(caller, run.run_id) == done
     assert "run.reopen" not in actions()
 
@@ -411,17 +411,17 @@ def test_the_recipe_may_come_later(tracking: Tracking, caller: Caller, run: Run)
 
 
 def test_an_artifact_is_listed_replaced_and_deleted(tracking: Tracking, caller: Caller, run: Run) -> None:
-    tracking.put_artifact(caller, run.run_id, "plots/a.png", iter([b"one"]))
-    second = tracking.put_artifact(caller, run.run_id, "plots/a.png", iter([b"tw", b"o"]))
-    assert tracking.list_artifacts(caller, run.run_id).items == [second]
-    assert tracking.find_artifact(caller, run.run_id, "plots/a.png") == second
-    tracking.delete_artifact(caller, run.run_id, "plots/a.png")
-    assert tracking.list_artifacts(caller, run.run_id).items == []
+    tracking.artifacts.put(caller, run.run_id, "plots/a.png", iter([b"one"]))
+    second = tracking.artifacts.put(caller, run.run_id, "plots/a.png", iter([b"tw", b"o"]))
+    assert tracking.artifacts.list(caller, run.run_id).items == [second]
+    assert tracking.artifacts.find(caller, run.run_id, "plots/a.png") == second
+    tracking.artifacts.delete(caller, run.run_id, "plots/a.png")
+    assert tracking.artifacts.list(caller, run.run_id).items == []
 
 
 def test_an_artifact_of_an_unknown_run_is_not_stored(
     tracking: Tracking, caller: Caller, objects: Any
 ) -> None:
     with pytest.raises(NotFound):
-        tracking.put_artifact(caller, "nothing", "a", iter([b"x"]))
+        tracking.artifacts.put(caller, "nothing", "a", iter([b"x"]))
     assert [path for path in Path(objects.url).rglob("*") if path.is_file()] == []

@@ -117,7 +117,7 @@ class ArtifactCalls:
 
     def _store(self, caller: Caller, place: Place, blocks: Iterator[bytes]) -> None:
         if place.kind == "run":
-            self._tracking.put_artifact(caller, place.owner, place.path, blocks)
+            self._tracking.artifacts.put(caller, place.owner, place.path, blocks)
         elif place.kind == "model":
             self._models.put_file(caller, place.owner, place.path, blocks)
         else:
@@ -136,7 +136,7 @@ class ArtifactCalls:
 
     def _files(self, caller: Caller, place: Place) -> list[TreeFile]:
         if place.kind == "run":
-            return self._tracking.list_artifacts(caller, place.owner).items
+            return self._tracking.artifacts.list(caller, place.owner).items
         if place.kind == "model":
             return self._models.list_files(caller, place.owner).items
         if place.kind == "version":
@@ -159,7 +159,7 @@ class ArtifactCalls:
         if not place.path:
             raise InvalidInput(f"The root {call.path['path'][:120]!r} can't be deleted.")
         if place.kind == "run":
-            self._tracking.delete_artifacts(call.caller, place.owner, place.path)
+            self._tracking.artifacts.delete_below(call.caller, place.owner, place.path)
         elif place.kind == "model":
             self._models.delete_files(call.caller, place.owner, place.path)
         elif place.kind == "version":
@@ -175,14 +175,14 @@ class ArtifactCalls:
         folder = _folder(body.path)
         if folder:
             checked(folder)
-        files = self._tracking.list_artifacts(call.caller, run.run_id).items
+        files = self._tracking.artifacts.list(call.caller, run.run_id).items
         root = self._runs.run_root(call.caller, run)
         return answer({"root_uri": root, "files": one_level(files, folder) or None})
 
     def get_of_run(self, call: Call) -> Any:
         """get-artifact: a file of a run, as MLflow's own pages ask for it"""
         body = _LISTING.read(call)
-        file = self._tracking.find_artifact(call.caller, run_of(body), checked(body.path))
+        file = self._tracking.artifacts.find(call.caller, run_of(body), checked(body.path))
         return send_file(self._objects, file, byte_range=call.headers.get("range", ""))
 
     def get_of_version(self, call: Call) -> Any:
@@ -204,7 +204,7 @@ class ArtifactCalls:
         checked(path)
         if not call.raw:
             raise InvalidInput("Request must specify data.")
-        self._tracking.put_artifact(call.caller, run_id, path, iter([call.raw]))
+        self._tracking.artifacts.put(call.caller, run_id, path, iter([call.raw]))
         return answer()
 
     def begin_parts(self, call: Call) -> Raw:

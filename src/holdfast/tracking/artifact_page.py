@@ -65,10 +65,10 @@ def _find(call: Call, tracking: Tracking, run: Run, path: str) -> TreeFile | lis
     """The file at a path, or what stands in the folder. Raises NotFound, and InvalidInput for what is no path."""
     if path:
         try:
-            return tracking.find_artifact(call.caller, run.run_id, path)
+            return tracking.artifacts.find(call.caller, run.run_id, path)
         except NotFound:
-            found = find_below(tracking.list_artifacts(call.caller, run.run_id).items, path)
+            found = find_below(tracking.artifacts.list(call.caller, run.run_id).items, path)
             if not found:
                 raise
             return found
-    return find_below(tracking.list_artifacts(call.caller, run.run_id).items, "")
+    return find_below(tracking.artifacts.list(call.caller, run.run_id).items, "")

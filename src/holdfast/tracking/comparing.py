@@ -179,7 +179,7 @@ def _text(tracking: Tracking, objects: Objects, caller: Caller, run: Run, path: 
     if not path:
         return ""
     try:
-        file = tracking.find_artifact(caller, run.run_id, path)
+        file = tracking.artifacts.find(caller, run.run_id, path)
     except NotFound:
         return ""
     with objects.open(file.sha256) as stream:

@@ -169,7 +169,7 @@ def _run_view(
 ) -> RunView:
     caller = call.caller
     drawn = [key for key in sorted(run.metrics) if run.metrics[key].count > 1]
-    artifacts: Items[TreeFile] = tracking.list_artifacts(caller, run.run_id)
+    artifacts: Items[TreeFile] = tracking.artifacts.list(caller, run.run_id)
     by_path = {file.path: file for file in artifacts.items}
     logged = models.list_models(caller, run.run_id)
     versions = [VersionRef(one.name, one.version) for one in versions_of(caller, run.run_id)]

@@ -10,6 +10,7 @@ from holdfast.chunks import BUNDLE_LIMIT, TreeFile
 from holdfast.kernel.hashing import sha256_hex
 from holdfast.kernel.paging import Items, PageQuery
 from holdfast.storage import Objects
+from holdfast.tracking.artifacts import ARTIFACT_LIMIT
 from holdfast.tracking.changing import RunChanges
 from holdfast.tracking.experiments import DEFAULT_EXPERIMENT, Experiments
 from holdfast.tracking.models import FILE_LIMIT, LoggedModels
@@ -25,7 +26,7 @@ from holdfast.tracking.records import (
     UploadedBundle,
 )
 from holdfast.tracking.search_routes import search_routes
-from holdfast.tracking.service import ARTIFACT_LIMIT, Tracking
+from holdfast.tracking.service import Tracking
 from holdfast.tracking.view_routes import view_routes
 from holdfast.tracking.views import Views
 from holdfast.web import Call, Route, Upload
@@ -222,16 +223,16 @@ def _runs(tracking: Tracking) -> list[Route]:
 
 def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
     def listing(call: Call) -> Items[TreeFile]:
-        return tracking.list_artifacts(call.caller, call.path["run_id"])
+        return tracking.artifacts.list(call.caller, call.path["run_id"])
 
     def put(call: Call) -> TreeFile:
-        return tracking.put_artifact(call.caller, call.path["run_id"], call.path["path"], call.blocks)
+        return tracking.artifacts.put(call.caller, call.path["run_id"], call.path["path"], call.blocks)
 
     def put_bundle(call: Call) -> UploadedBundle:
-        return tracking.put_artifacts(call.caller, call.path["run_id"], call.blocks)
+        return tracking.artifacts.put_bundle(call.caller, call.path["run_id"], call.blocks)
 
     def get(call: Call) -> Any:
-        file = tracking.find_artifact(call.caller, call.path["run_id"], call.path["path"])
+        file = tracking.artifacts.find(call.caller, call.path["run_id"], call.path["path"])
         asked: DownloadQuery = call.params
         return send_file(
             objects,
@@ -242,7 +243,7 @@ def _artifacts(tracking: Tracking, objects: Objects) -> list[Route]:
         )
 
     def delete(call: Call) -> dict[str, Any]:
-        tracking.delete_artifact(call.caller, call.path["run_id"], call.path["path"])
+        tracking.artifacts.delete(call.caller, call.path["run_id"], call.path["path"])
         return {}
 
     base = "/api/v1/runs/{run_id}/artifacts"

@@ -1,14 +1,13 @@
-"""What tracking does: every rule of runs and their artifacts."""
+"""What tracking does: every rule of runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from holdfast.audit import service as audit
-from holdfast.chunks import TreeFile, check_path, read_bundle
 from holdfast.identity.service import require
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
@@ -16,7 +15,8 @@ from holdfast.kernel.matching import Found, Wanted
 from holdfast.kernel.paging import Items, decode_number, encode_token
 from holdfast.kernel.principal import Caller
 from holdfast.kernel.times import parse_time
-from holdfast.storage import Objects, Storage, Tx, lock, trees
+from holdfast.storage import Objects, Storage, Tx, lock
+from holdfast.tracking.artifacts import RunArtifacts
 from holdfast.tracking.batches import check_batch, check_links
 from holdfast.tracking.columns import RunColumn
 from holdfast.tracking.experiments import (
@@ -39,37 +39,33 @@ from holdfast.tracking.records import (
     RunColumns,
     RunLinks,
     RunStatus,
-    UploadedBundle,
 )
-from holdfast.tracking.seal import RUN_TREE, seal_of
+from holdfast.tracking.seal import RUN_TREE, sealed_values
 from holdfast.tracking.search import search_tracking
 from holdfast.tracking.store import attributes
 from holdfast.tracking.store import inputs as input_store
 from holdfast.tracking.store import runs as run_store
 
-__all__ = ["ARTIFACT_LIMIT", "RUN_TREE", "Tracking"]
+__all__ = ["RUN_TREE", "Tracking"]
 
-ARTIFACT_LIMIT = 5 * 1024**3
 _NAME_LIMIT, _USER_LIMIT = 250, 200
 _AT_ONCE, _ALL = 500, 2**31
 _GOING = ("running", "scheduled")
 
 
 class Tracking:
-    """Runs over the metadata database and the object store."""
+    """Runs over the metadata database and the object store, with their metrics and artifacts."""
 
     def __init__(self, storage: Storage, objects: Objects) -> None:
         self._storage = storage
-        self._objects = objects
         self.metrics = Metrics(storage)
+        self.artifacts = RunArtifacts(storage, objects)
         self._indexes = RunIndexes()
 
     def search(self, caller: Caller, wanted: Wanted, limit: int) -> Found:
         """The best experiments and runs for the words, so many of each; bounded in time: see `tracking.search`."""
         require(caller, "tracking:read")
         return self._storage.read(lambda tx: search_tracking(tx, caller.workspace, wanted, limit))
-
-    # Runs
 
     def create_run(
         self,
@@ -313,7 +309,7 @@ class Tracking:
                     unseal(tx, caller, run_id, state)
                     values |= {"status": status, "digest": None, "end_time": end_time}
             elif status is not None:
-                values |= _sealed_values(tx, caller, run, state.run_no, status, end_time, exit_code)
+                values |= sealed_values(tx, caller, run, state.run_no, status, end_time, exit_code)
             elif end_time is not None:
                 values["end_time"] = end_time
             if not values:
@@ -385,86 +381,6 @@ class Tracking:
 
         self._storage.write(fn)
 
-    # Artifacts
-
-    def put_artifact(self, caller: Caller, run_id: str, path: str, blocks: Iterator[bytes]) -> TreeFile:
-        """Store an artifact; durable before the answer. The same path again replaces it; the same bytes again
-        change nothing."""
-        require(caller, "tracking:write")
-        check_path(path)
-        self.get_run(caller, run_id)
-        blob = self._objects.put_stream(blocks, ARTIFACT_LIMIT)
-
-        file = TreeFile(path, blob.sha256, blob.size)
-
-        def fn(tx: Tx) -> TreeFile:
-            state = hold_run(tx, caller, run_id)
-            if trees.holds_file(tx, caller.workspace, RUN_TREE, run_id, file):
-                return file
-            unseal(tx, caller, run_id, state)
-            return trees.put_file(tx, caller.workspace, RUN_TREE, run_id, path, blob.sha256, blob.size)
-
-        return self._storage.write(fn)
-
-    def put_artifacts(self, caller: Caller, run_id: str, blocks: Iterable[bytes]) -> UploadedBundle:
-        """Store the files of a bundle as artifacts, all or none; durable before the answer. As `put_artifact` for each.
-
-        Raises InvalidInput for what is no bundle and for a path that no tree may hold.
-        """
-        require(caller, "tracking:write")
-        self.get_run(caller, run_id)
-        paths: list[str] = []
-
-        def contents() -> Iterator[bytes | memoryview]:
-            for path, data in read_bundle(blocks):
-                paths.append(path)
-                yield data
-
-        blobs = self._objects.put_batch(contents())
-        given = [TreeFile(path, b.sha256, b.size) for path, b in zip(paths, blobs, strict=True)]
-
-        def fn(tx: Tx) -> UploadedBundle:
-            state = hold_run(tx, caller, run_id)
-            if trees.put_files(tx, caller.workspace, RUN_TREE, run_id, given):
-                unseal(tx, caller, run_id, state)
-            return UploadedBundle(len(given), sum(file.size for file in given))
-
-        return self._storage.write(fn)
-
-    def list_artifacts(self, caller: Caller, run_id: str) -> Items[TreeFile]:
-        """A run's artifacts by path."""
-        require(caller, "tracking:read")
-        self.get_run(caller, run_id)
-        return Items(self._storage.read(lambda tx: trees.list_files(tx, caller.workspace, RUN_TREE, run_id)))
-
-    def find_artifact(self, caller: Caller, run_id: str, path: str) -> TreeFile:
-        """One artifact's digest and size. Raises NotFound."""
-        require(caller, "tracking:read")
-        self.get_run(caller, run_id)
-        return self._storage.read(lambda tx: trees.find_file(tx, caller.workspace, RUN_TREE, run_id, path))
-
-    def delete_artifact(self, caller: Caller, run_id: str, path: str) -> None:
-        """Take an artifact out of a run. Raises NotFound."""
-        require(caller, "tracking:write")
-        check_path(path)
-
-        def fn(tx: Tx) -> None:
-            unseal(tx, caller, run_id, hold_run(tx, caller, run_id))
-            trees.remove_file(tx, caller.workspace, RUN_TREE, run_id, path)
-
-        self._storage.write(fn)
-
-    def delete_artifacts(self, caller: Caller, run_id: str, path: str) -> None:
-        """Take an artifact, or everything below a folder, out of a run. Raises NotFound."""
-        require(caller, "tracking:write")
-        check_path(path)
-
-        def fn(tx: Tx) -> None:
-            unseal(tx, caller, run_id, hold_run(tx, caller, run_id))
-            trees.remove_below(tx, caller.workspace, RUN_TREE, run_id, path)
-
-        self._storage.write(fn)
-
 
 def _given_run(tx: Tx, caller: Caller, run_id: str) -> Run | None:
     """The run of an id that the client chose, when it is there already. Raises Conflict for a deleted one."""
@@ -473,29 +389,3 @@ def _given_run(tx: Tx, caller: Caller, run_id: str) -> Run | None:
     if state is not None and state.is_deleted:
         raise Conflict(f"The run {run_id} is deleted.", hint="Restore it, or start another.")
     return None if state is None else find_run(tx, caller, run_id)
-
-
-def _sealed_values(
-    tx: Tx,
-    caller: Caller,
-    run: Run,
-    run_no: int,
-    status: RunStatus,
-    end_time: int | None,
-    exit_code: int | None,
-) -> dict[str, Any]:
-    """The columns of a run that ends, sealed by an audit leaf; none when nothing has changed since it was."""
-    same = status == run.status and end_time in (None, run.end_time) and exit_code in (None, run.exit_code)
-    if run.digest is not None and same:
-        return {}
-    ended = run.end_time if run.digest is not None else caller.time_ms
-    seal = seal_of(tx, caller.workspace, run_no, msgspec.structs.replace(run, status=status))
-    audit.append(
-        tx, caller, action="run.finish", object=f"run:{run.run_id}", digest=seal.digest, after=seal.parts
-    )
-    return {
-        "status": status,
-        "end_time": ended if end_time is None else end_time,
-        "exit_code": exit_code if exit_code is not None else run.exit_code,
-        "digest": seal.digest,
-    }
