@@ -169,7 +169,7 @@ def live(s: Services) -> None:
         onnx = s.objects.put(b"onnx %d" % number)
         parity = Parity(True, "", 100, 1e-5, 1e-4, {}, 0)
         made = Preparation("ready", "onnx", parity, "", {"model.onnx": (onnx.sha256, onnx.size)}, {})
-        s.registry.record_preparation(caller, "flights", number + 1, made)
+        s.registry.preparations.record(caller, "flights", number + 1, made)
         s.registry.set_alias(caller, "flights", f"stage{number}", number + 1, reason="because")
         s.serving.deploy(caller, DeployRequest(f"live{number}", f"flights/{number + 1}"))
         s.predictions.accept_feedback(caller, f"live{number}", {"key": ["a", "b"], "label": [0, 1]})

@@ -307,7 +307,7 @@ def test_the_reason_is_bound_by_the_audit_entry(
 def test_a_prepared_version_is_ready_under_its_deployable_digest(
     registry: Registry, caller: Caller, objects: Objects, flights: str
 ) -> None:
-    ready = registry.record_preparation(caller, flights, 1, prepared(objects))
+    ready = registry.preparations.record(caller, flights, 1, prepared(objects))
     assert (ready.status, ready.runtime, ready.parity) == ("ready", "onnx", PARITY)
     files = registry.list_files(caller, flights, 1).items
     assert [file.path for file in files] == ["holdfast-model.json", "model.onnx", "model.pkl"]
@@ -318,10 +318,10 @@ def test_a_prepared_version_is_ready_under_its_deployable_digest(
 def test_a_preparation_is_recorded_once(
     registry: Registry, caller: Caller, objects: Objects, flights: str, actions: Callable[[], list[str]]
 ) -> None:
-    first = registry.record_preparation(caller, flights, 1, prepared(objects))
+    first = registry.preparations.record(caller, flights, 1, prepared(objects))
     late = Preparation("failed", None, None, "too late", {}, {})
-    assert registry.record_preparation(caller, flights, 1, late) == first
-    assert registry.record_preparation(caller, flights, 1, prepared(objects)) == first
+    assert registry.preparations.record(caller, flights, 1, late) == first
+    assert registry.preparations.record(caller, flights, 1, prepared(objects)) == first
     assert actions().count("version.prepare") == 1
 
 
@@ -329,7 +329,7 @@ def test_a_version_that_could_not_be_prepared_says_why(
     registry: Registry, caller: Caller, flights: str
 ) -> None:
     failed = Preparation("failed", None, None, "model.pkl does not load: EOFError", {}, {})
-    version = registry.record_preparation(caller, flights, 1, failed)
+    version = registry.preparations.record(caller, flights, 1, failed)
     assert (version.status, version.deployable_digest, version.message) == ("failed", None, failed.message)
     assert registry.scored_reference(caller, flights, 1) is None
     assert [file.path for file in registry.list_files(caller, flights, 1).items] == [
@@ -341,9 +341,9 @@ def test_a_version_that_could_not_be_prepared_says_why(
 def test_versions_that_wait_oldest_first(
     registry: Registry, caller: Caller, objects: Objects, flights: str
 ) -> None:
-    assert registry.pending_versions() == [("default", "flights", number) for number in (1, 2, 3)]
-    registry.record_preparation(caller, flights, 2, prepared(objects))
-    assert [number for _, _, number in registry.pending_versions()] == [1, 3]
+    assert registry.preparations.pending() == [("default", "flights", number) for number in (1, 2, 3)]
+    registry.preparations.record(caller, flights, 2, prepared(objects))
+    assert [number for _, _, number in registry.preparations.pending()] == [1, 3]
 
 
 # Permissions and workspaces
@@ -359,7 +359,7 @@ def test_a_viewer_reads_and_does_not_write(
         lambda: registry.register_version(viewer, "m", "m-1"),
         lambda: registry.set_alias(viewer, flights, "production", 1),
         lambda: registry.delete_alias(viewer, flights, "production"),
-        lambda: registry.record_preparation(viewer, flights, 1, prepared(objects)),
+        lambda: registry.preparations.record(viewer, flights, 1, prepared(objects)),
     ):
         with pytest.raises(Forbidden):
             write()

@@ -86,6 +86,6 @@ def prepare(registry: Registry, objects: Objects, caller: Caller) -> Callable[..
         scored = objects.put(b"scored")
         beside = {"reference-scored.json.gz": (scored.sha256, scored.size)}
         outcome = Preparation(status, "onnx", PARITY, message, files, beside)  # type: ignore[arg-type]
-        return registry.record_preparation(caller, version.name, version.version, outcome)
+        return registry.preparations.record(caller, version.name, version.version, outcome)
 
     return finish

@@ -120,7 +120,7 @@ def _add_broken(plane: Plane) -> bool:
         },
         {},
     )
-    services.registry.record_preparation(caller, "flights", version.version, outcome)
+    services.registry.preparations.record(caller, "flights", version.version, outcome)
     return version.version == 3
 
 

@@ -22,7 +22,7 @@ PREPARE_FOLDER = "holdfast-prepare-"
 
 def prepare_pending(services: Services, owner: str, stop: threading.Event) -> None:
     """Prepare every version that waits, one at a time, each under its lease."""
-    for workspace, name, version in services.registry.pending_versions():
+    for workspace, name, version in services.registry.preparations.pending():
         if stop.is_set():
             return
         lease_name = f"prepare:{workspace}:{name}/{version}"
@@ -53,7 +53,7 @@ def _prepare(services: Services, workspace: str, name: str, version: int) -> Non
             beside_files=_stored(services, prepared.beside_files),
         )
     caller = system_caller(workspace, services.clock.now_ms())
-    services.registry.record_preparation(caller, name, version, outcome)
+    services.registry.preparations.record(caller, name, version, outcome)
 
 
 def _fetched(services: Services, files: Sequence[TreeFile], folder: Path) -> dict[str, Path]:

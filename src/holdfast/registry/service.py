@@ -1,10 +1,8 @@
-"""What the registry does: models, versions, aliases, and the outcome of preparing a version."""
+"""What the registry does: models, versions and aliases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-
-import msgspec
 
 from holdfast.audit import service as audit
 from holdfast.chunks import TreeFile
@@ -16,7 +14,8 @@ from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
 from holdfast.registry import changes, store
 from holdfast.registry.changes import BESIDE_TREE, DEPLOYABLE_TREE, VERSION_TREE
-from holdfast.registry.records import AliasChange, AliasState, ModelVersion, Preparation, RegisteredModel
+from holdfast.registry.preparations import Preparations
+from holdfast.registry.records import AliasChange, AliasState, ModelVersion, RegisteredModel
 from holdfast.registry.rules import check_alias, check_name, check_note, check_tags, parse_version
 from holdfast.registry.search import search_registry
 from holdfast.registry.sources import Source, read_source
@@ -41,6 +40,7 @@ class Registry:
 
     def __init__(self, storage: Storage, objects: Objects, models: LoggedModels) -> None:
         self._storage = storage
+        self.preparations = Preparations(storage)
         self._objects = objects
         self._models = models
         self._users_of: Callable[[Caller, str, int | None], Sequence[str]] = lambda *_: ()
@@ -471,42 +471,3 @@ class Registry:
         )
         digests = {file.path: file.sha256 for file in beside}
         return self._objects.get(digests[REFERENCE_FILE]) if REFERENCE_FILE in digests else None
-
-    # Preparation, by the worker
-
-    def pending_versions(self) -> list[tuple[str, str, int]]:
-        """(workspace, name, version) of every version that waits, the oldest first."""
-        return self._storage.read(store.pending_versions)
-
-    def record_preparation(
-        self, caller: Caller, name: str, version: int, outcome: Preparation
-    ) -> ModelVersion:
-        """Write what preparing a version gave; a version that is not pending any more stays as it is."""
-        require(caller, "registry:write")
-
-        def fn(tx: Tx) -> ModelVersion:
-            lock(tx, "model", caller.workspace, name)
-            found = changes.find_version(tx, caller, name, version)
-            if found.status != "pending":
-                return found
-            digest = changes.store_trees(tx, caller, found, outcome)
-            values = {
-                "status": outcome.status,
-                "runtime": outcome.runtime,
-                "parity": None if outcome.parity is None else msgspec.json.encode(outcome.parity).decode(),
-                "message": outcome.message,
-                "deployable_digest": digest,
-                "prepared_at": caller.time_ms,
-            }
-            store.update_version(tx, caller.workspace, name, version, values)
-            audit.append(
-                tx,
-                caller,
-                action="version.prepare",
-                object=f"model:{name}/{version}",
-                digest=digest,
-                after={"status": outcome.status, "runtime": outcome.runtime, "message": outcome.message},
-            )
-            return changes.find_version(tx, caller, name, version)
-
-        return self._storage.write(fn)
