@@ -11,17 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ClauseElement, Executable, Table, insert
+from sqlalchemy import ClauseElement, Column, Executable, Select, Table, bindparam, insert
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from holdfast.storage.database import Tx
 
-__all__ = ["Direct", "Inserts"]
+__all__ = ["Direct", "DirectIn", "Inserts"]
 
 # In one statement: the driver gives up the interpreter's lock at each, and threads that do so in turn wake each other
 # for longer than a row takes.
 _MOST_VALUES = 999
+_MOST_KEYS = 500
 
 
 class Direct:
@@ -89,6 +90,23 @@ class Direct:
         return tuple(
             parameters[name] if name in parameters else self._constants[name] for name in self._names
         )
+
+
+class DirectIn:
+    """The rows of a query whose column has one of some values. Of one value, which is asked for most, as `Direct`."""
+
+    def __init__(self, query: Select[Any], column: Column[Any]) -> None:
+        self._one = Direct(query.where(column == bindparam("one_value")))
+        self._many = query.where(column.in_(bindparam("values", expanding=True)))
+
+    def rows(self, tx: Tx, parameters: Mapping[str, Any], values: Sequence[Any]) -> list[Any]:
+        """The rows; of more than 500 values in the query's order for each 500 of them."""
+        if len(values) == 1:
+            return self._one.rows(tx, {**parameters, "one_value": values[0]})
+        found: list[Any] = []
+        for at in range(0, len(values), _MOST_KEYS):
+            found += tx.execute(self._many, {**parameters, "values": values[at : at + _MOST_KEYS]}).all()
+        return found
 
 
 class Inserts:

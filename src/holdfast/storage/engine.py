@@ -26,7 +26,7 @@ class Storage:
     or id generation inside. `read(fn)` runs on a snapshot of the last commit and may not write. Thread-safe, and
     safe beside other processes on the same database.
 
-    SQLite (WAL, `synchronous=FULL`): one writer thread; up to 16 functions, or what arrives within 2 ms, share one
+    SQLite (WAL, `synchronous=FULL`): one writer at a time; up to 16 functions, or what arrives within 2 ms, share one
     commit; each has its own savepoint, so one that raises takes nothing of the others with it. PostgreSQL: one READ
     COMMITTED transaction for each function, repeated on a conflict with another; a connection that is lost is made
     anew for up to 10 s, and whether a commit that was cut off took place is looked up, not guessed.

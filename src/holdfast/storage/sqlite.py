@@ -1,16 +1,16 @@
-"""SQLite in WAL mode: one writer thread with group commit, and concurrent snapshot reads."""
+"""SQLite in WAL mode: one writer at a time with group commit, and concurrent snapshot reads."""
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
@@ -43,27 +43,57 @@ class _Job:
 
 
 class SqliteDatabase:
-    """A database in a file. What it promises stands at `Storage`."""
+    """A database in a file. What it promises stands at `Storage`.
+
+    Whoever writes while nobody else does commits by itself, with what others asked for meanwhile: waking another
+    thread takes as long as a small commit. What is still queued then, what arrives from the event loop and from the
+    main thread, which signals interrupt, is left to a thread of its own.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._writer_engine = _engine(path, "BEGIN IMMEDIATE", pool_size=1)
         self._reader_engine = _engine(path, "BEGIN", pool_size=8)
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._jobs: deque[_Job] = deque()
+        self._changed = threading.Condition()
+        """Held for a look at the queue, the turn and whether it is closed."""
+        self._turn: Literal["nobody", "caller", "thread"] = "nobody"
+        self._writing = 0
+        """The ident of the thread that runs units of work, 0 while none does."""
         self._closed = False
-        self._ended = False
         self._thread = threading.Thread(target=self._run, name="holdfast-writer", daemon=True)
         self._thread.start()
 
     def write(self, fn: Callable[[Tx], T]) -> T:
         """See `Storage.write`."""
-        result: T = self._submit(fn).result()
+        self._refuse_nested()
+        job = _Job(fn)
+        may_commit = threading.current_thread() is not threading.main_thread()
+        with self._changed:
+            if self._closed:
+                raise closing()
+            is_mine = may_commit and self._turn == "nobody"
+            if is_mine:
+                self._turn = "caller"
+            else:
+                self._queue(job)
+        if is_mine:
+            try:
+                self._commit_group(job)
+            finally:
+                self._pass_on()
+        result: T = job.future.result()
         return result
 
     async def write_async(self, fn: Callable[[Tx], T]) -> T:
         """See `Storage.write_async`."""
-        result: T = await asyncio.wrap_future(self._submit(fn))
+        self._refuse_nested()
+        job = _Job(fn)
+        with self._changed:
+            if self._closed:
+                raise closing()
+            self._queue(job)
+        result: T = await asyncio.wrap_future(job.future)
         return result
 
     def read(self, fn: Callable[[Tx], T]) -> T:
@@ -88,42 +118,52 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """See `Storage.close`."""
-        with self._lock:
+        with self._changed:
             if self._closed:
                 return
             self._closed = True
-            self._jobs.put(None)
+            self._changed.notify()
         self._thread.join()
         self._writer_engine.dispose()
         self._reader_engine.dispose()
 
-    def _submit(self, fn: Callable[[Tx], Any]) -> Future[Any]:
-        if threading.current_thread() is self._thread:
+    def _refuse_nested(self) -> None:
+        if self._writing == threading.get_ident():
             raise nested()
-        job = _Job(fn)
-        with self._lock:
-            if self._closed:
-                raise closing()
-            self._jobs.put(job)
-        return job.future
+
+    def _queue(self, job: _Job) -> None:
+        """Leave it to whoever writes now, or else to the thread. The caller holds `_changed`."""
+        self._jobs.append(job)
+        if self._turn == "nobody":
+            self._turn = "thread"
+            self._changed.notify()
+
+    def _pass_on(self) -> None:
+        """After a group: what is still queued is the thread's."""
+        with self._changed:
+            self._turn = "thread" if self._jobs else "nobody"
+            if self._jobs or self._closed:
+                self._changed.notify()
 
     def _run(self) -> None:
-        while not self._ended:
-            first = self._jobs.get()
-            if first is None:
-                return
-            if first.future.set_running_or_notify_cancel():
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._turn == "thread" or (self._closed and self._turn == "nobody")
+                )
+                if self._turn == "nobody":
+                    return
+            first = self._waiting()
+            if first is not None:
                 self._commit_group(first)
+            self._pass_on()
 
     def _waiting(self) -> _Job | None:
-        """The next job when one waits now; None when none does or the queue has ended."""
+        """The next job, when one waits now and nobody has given it up."""
         while True:
             try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return None
-            if job is None:
-                self._ended = True
+                job = self._jobs.popleft()
+            except IndexError:
                 return None
             if job.future.set_running_or_notify_cancel():
                 return job
@@ -131,6 +171,7 @@ class SqliteDatabase:
     def _commit_group(self, first: _Job) -> None:
         """Run and commit one group, and answer its callers."""
         group = [first]
+        self._writing = threading.get_ident()
         try:
             with self._writer_engine.connect() as tx, tx.begin():
                 until = time.monotonic() + _GROUP_S
@@ -144,6 +185,8 @@ class SqliteDatabase:
                 if not job.future.done():
                     job.future.set_exception(failure)
             return
+        finally:
+            self._writing = 0
         for job in group:
             if not job.future.done():
                 job.future.set_result(job.result)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 
 from holdfast.chunks import TreeFile, check_path, tree_digest
 from holdfast.kernel.errors import Conflict, InvalidInput, NotFound
-from holdfast.storage.direct import Inserts
+from holdfast.storage.direct import Direct, Inserts
 from holdfast.storage.engine import Tx
 from holdfast.storage.locks import lock
 from holdfast.storage.scope import ALL_WORKSPACES
@@ -68,7 +69,27 @@ _seals = Table(
     Column("digest", String(64), nullable=False),
     PrimaryKeyConstraint("workspace_id", "owner_kind", "owner_id"),
 )
+_OWN = ("workspace_id", "owner_kind", "owner_id")
 _NEW_FILES = Inserts(_files)
+# Built once: building a statement takes SQLAlchemy longer than running it.
+_OF_OWNER = tuple(_files.c[name] == bindparam(f"own_{name}") for name in _OWN)
+_FIND = Direct(
+    select(_files.c.path, _files.c.sha256, _files.c.size).where(
+        *_OF_OWNER, _files.c.path == bindparam("own_path")
+    )
+)
+_LIST = Direct(
+    select(_files.c.path, _files.c.sha256, _files.c.size).where(*_OF_OWNER).order_by(_files.c.path)
+)
+_IS_THERE = Direct(select(_files.c.path).where(*_OF_OWNER, _files.c.path == bindparam("own_path")).limit(1))
+_FIRST_BELOW = Direct(
+    select(_files.c.path)
+    .where(*_OF_OWNER, _files.c.path >= bindparam("first"), _files.c.path < bindparam("end"))
+    .limit(1)
+)
+_DIGEST = Direct(
+    select(_seals.c.digest).where(*(_seals.c[name] == bindparam(f"own_{name}") for name in _OWN))
+)
 
 
 def put_file(
@@ -83,16 +104,7 @@ def put_file(
     _refuse_sealed(tx, workspace, owner_kind, owner_id, path)
     if old is None:
         _refuse_folder_clash(tx, workspace, owner_kind, owner_id, path)
-        tx.execute(
-            insert(_files).values(
-                workspace_id=workspace,
-                owner_kind=owner_kind,
-                owner_id=owner_id,
-                path=path,
-                sha256=sha256,
-                size=size,
-            )
-        )
+        _NEW_FILES.run(tx, [(workspace, owner_kind, owner_id, path, sha256, size)])
     else:
         tx.execute(
             update(_files).where(*_owner(workspace, owner_kind, owner_id), _files.c.path == path)
@@ -187,8 +199,10 @@ def find_file(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str)
 
 def list_files(tx: Tx, workspace: str, owner_kind: str, owner_id: str, folder: str = "") -> list[TreeFile]:
     """The files of a tree, or of a folder of it, by path."""
+    if not folder:
+        return [TreeFile(*row) for row in _LIST.rows(tx, _own(workspace, owner_kind, owner_id))]
     query = select(_files.c.path, _files.c.sha256, _files.c.size).where(
-        *_owner(workspace, owner_kind, owner_id), *([_is_below(folder)] if folder else [])
+        *_owner(workspace, owner_kind, owner_id), _is_below(folder)
     )
     return [TreeFile(*row) for row in tx.execute(query.order_by(_files.c.path))]
 
@@ -216,14 +230,8 @@ def seal(tx: Tx, workspace: str, owner_kind: str, owner_id: str, *, may_be_empty
 
 def sealed_digest(tx: Tx, workspace: str, owner_kind: str, owner_id: str) -> str | None:
     """The digest under which a tree is sealed; None while it is open."""
-    row = tx.execute(
-        select(_seals.c.digest).where(
-            _seals.c.workspace_id == workspace,
-            _seals.c.owner_kind == owner_kind,
-            _seals.c.owner_id == owner_id,
-        )
-    ).one_or_none()
-    return None if row is None else str(row[0])
+    rows = _DIGEST.rows(tx, _own(workspace, owner_kind, owner_id))
+    return str(rows[0][0]) if rows else None
 
 
 def broken_seals(tx: Tx) -> Iterator[str]:
@@ -283,11 +291,13 @@ def holds_object(tx: Tx, workspace: str, owner_kind: str, sha256: str) -> bool:
 
 
 def _find(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> TreeFile | None:
-    query = select(_files.c.path, _files.c.sha256, _files.c.size).where(
-        *_owner(workspace, owner_kind, owner_id), _files.c.path == path
-    )
-    row = tx.execute(query).one_or_none()
-    return None if row is None else TreeFile(*row)
+    rows = _FIND.rows(tx, {**_own(workspace, owner_kind, owner_id), "own_path": path})
+    return TreeFile(*rows[0]) if rows else None
+
+
+def _own(workspace: str, owner_kind: str, owner_id: str) -> dict[str, str]:
+    """The parameters by which the statements above know a tree."""
+    return {f"own_{name}": value for name, value in zip(_OWN, (workspace, owner_kind, owner_id), strict=True)}
 
 
 def _owner(workspace: str, owner_kind: str, owner_id: str) -> tuple[ColumnElement[bool], ...]:
@@ -333,15 +343,12 @@ def _clash(path: str, other: str) -> InvalidInput:
 
 def _refuse_folder_clash(tx: Tx, workspace: str, owner_kind: str, owner_id: str, path: str) -> None:
     """A path can't be a file and a folder in one tree."""
-    parts = path.split("/")
-    parents = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-    below = _is_below(path)
-    query = select(_files.c.path).where(
-        *_owner(workspace, owner_kind, owner_id), below | _files.c.path.in_(parents) if parents else below
-    )
-    row = tx.execute(query.limit(1)).one_or_none()
-    if row is not None:
-        raise _clash(path, row[0])
+    own = _own(workspace, owner_kind, owner_id)
+    found = _FIRST_BELOW.rows(tx, {**own, "first": path + "/", "end": path + "0"})
+    for folder in sorted(_folders([path])):
+        found += _IS_THERE.rows(tx, {**own, "own_path": folder})
+    if found:
+        raise _clash(path, found[0][0])
 
 
 class TreeRoots:

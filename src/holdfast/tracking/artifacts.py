@@ -8,8 +8,8 @@ from holdfast.chunks import TreeFile, check_path, read_bundle
 from holdfast.identity.service import require
 from holdfast.kernel.paging import Items
 from holdfast.kernel.principal import Caller
-from holdfast.storage import Objects, Storage, Tx, trees
-from holdfast.tracking.held import find_run, hold_run, unseal
+from holdfast.storage import Blob, Objects, Storage, Tx, trees
+from holdfast.tracking.held import hold_run, run_number, unseal
 from holdfast.tracking.records import UploadedBundle
 from holdfast.tracking.seal import RUN_TREE
 
@@ -31,18 +31,16 @@ class RunArtifacts:
         require(caller, "tracking:write")
         check_path(path)
         self._check(caller, run_id)
-        blob = self._objects.put_stream(blocks, ARTIFACT_LIMIT)
 
-        file = TreeFile(path, blob.sha256, blob.size)
-
-        def fn(tx: Tx) -> TreeFile:
+        def refer(tx: Tx, blob: Blob) -> TreeFile:
             state = hold_run(tx, caller, run_id)
+            file = TreeFile(path, blob.sha256, blob.size)
             if trees.holds_file(tx, caller.workspace, RUN_TREE, run_id, file):
                 return file
             unseal(tx, caller, run_id, state)
             return trees.put_file(tx, caller.workspace, RUN_TREE, run_id, path, blob.sha256, blob.size)
 
-        return self._storage.write(fn)
+        return self._objects.put_for(blocks, refer, ARTIFACT_LIMIT)
 
     def put_bundle(self, caller: Caller, run_id: str, blocks: Iterable[bytes]) -> UploadedBundle:
         """Store the files of a bundle as artifacts, all or none; durable before the answer. As `put` for each.
@@ -105,4 +103,4 @@ class RunArtifacts:
 
     def _check(self, caller: Caller, run_id: str) -> None:
         """Raises NotFound, before a byte is stored."""
-        self._storage.read(lambda tx: find_run(tx, caller, run_id))
+        self._storage.read(lambda tx: run_number(tx, caller, run_id))

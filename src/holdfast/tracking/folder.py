@@ -26,11 +26,12 @@ class SharedFolder:
         """Store a file; durable before the answer. The same path again replaces it."""
         require(caller, "tracking:write")
         check_path(path)
-        blob = self._objects.put_stream(blocks, _LIMIT)
-        return self._storage.write(
-            lambda tx: trees.put_file(
+        return self._objects.put_for(
+            blocks,
+            lambda tx, blob: trees.put_file(
                 tx, caller.workspace, FOLDER_TREE, FOLDER_OWNER, path, blob.sha256, blob.size
-            )
+            ),
+            _LIMIT,
         )
 
     def list_files(self, caller: Caller) -> list[TreeFile]:

@@ -109,11 +109,12 @@ class LoggedModels:
         require(caller, "tracking:write")
         check_path(path)
         self.get_model(caller, model_id)
-        blob = self._objects.put_stream(blocks, FILE_LIMIT)
-        return self._storage.write(
-            lambda tx: trees.put_file(
+        return self._objects.put_for(
+            blocks,
+            lambda tx, blob: trees.put_file(
                 tx, caller.workspace, MODEL_TREE, model_id, path, blob.sha256, blob.size
-            )
+            ),
+            FILE_LIMIT,
         )
 
     def find_models(

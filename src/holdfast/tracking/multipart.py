@@ -17,7 +17,7 @@ from holdfast.identity.service import require
 from holdfast.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from holdfast.kernel.ids import new_id
 from holdfast.kernel.principal import Caller
-from holdfast.storage import Objects, Storage, Tx, lock, trees
+from holdfast.storage import Blob, Objects, Storage, Tx, lock, trees
 
 __all__ = ["GIVEN_UP_MS", "MOST_PARTS", "PART_LIMIT", "MultipartUploads"]
 
@@ -64,9 +64,8 @@ class MultipartUploads:
         plan = self._plan(caller, upload_id)
         if not 1 <= number <= plan.parts:
             raise InvalidInput(f"The upload {upload_id} has the parts 1 to {plan.parts}, not {number}.")
-        blob = self._objects.put_stream(blocks, PART_LIMIT, lasting=False)
 
-        def fn(tx: Tx) -> None:
+        def refer(tx: Tx, blob: Blob) -> str:
             files = _held(tx, caller, upload_id)
             if _PLAN not in files:
                 raise _unknown(upload_id)
@@ -74,9 +73,9 @@ class MultipartUploads:
                 raise Conflict(f"The upload {upload_id} is completed.", hint="Begin another.")
             name = _part(number)
             trees.put_file(tx, caller.workspace, _TREE, upload_id, name, blob.sha256, blob.size)
+            return blob.sha256
 
-        self._storage.write(fn)
-        return blob.sha256
+        return self._objects.put_for(blocks, refer, PART_LIMIT, lasting=False)
 
     def complete(
         self,

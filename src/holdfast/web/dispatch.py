@@ -24,6 +24,7 @@ __all__ = ["Admission", "Door", "endpoint", "visit_of"]
 
 
 _RECEIVED = 4 << 20
+_SMALL = 256 << 10
 
 
 class Admission(Protocol):
@@ -52,8 +53,8 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
     decoder = None if route.body in (None, Upload, Form, bytes) else msgspec.json.Decoder(route.body)
 
     def body_of(request: Request, raw: bytes, blocks: _Blocks | None) -> Any:
-        if blocks is not None:
-            return blocks
+        if route.body is Upload:
+            return blocks or iter((raw,))
         if decoder is not None:
             return _decode(decoder, request, raw)
         if route.body is Form:
@@ -63,12 +64,16 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
 
     async def serve(request: Request) -> Response:
         caller = request.scope["state"]["caller"] = await _admitted(request, route, door)
-        raw = b"" if route.body in (None, Upload) else await _read(request, route.max_body)
-        blocks = _Blocks(request, route.max_body) if route.body is Upload else None
+        # A small upload is received whole: handing blocks from thread to thread takes longer than they do.
+        is_streamed = route.body is Upload and not _is_small(request)
+        raw = b"" if route.body is None or is_streamed else await _read(request, route.max_body)
+        blocks = _Blocks(request, route.max_body) if is_streamed else None
+
+        raw_query = request.scope["query_string"].decode("utf-8", "replace")
 
         def work() -> Response:
             """In a thread, so that a large body, answer or page holds up nobody else."""
-            query = dict(request.query_params)
+            query = dict(request.query_params) if raw_query else {}
             call = Call(
                 caller=caller,
                 path=request.path_params,
@@ -76,9 +81,9 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
                 params=None if route.query is None else _read_query(route.query, query),
                 headers=request.headers,
                 body=body_of(request, raw, blocks),
-                raw=raw,
+                raw=b"" if route.body is Upload else raw,
                 url=f"{request.url.scheme}://{request.url.netloc}",
-                raw_query=request.url.query,
+                raw_query=raw_query,
                 address=_address(request),
             )
             answer = route.handler(call)
@@ -87,7 +92,7 @@ def endpoint(route: Route, door: Door) -> Callable[[Request], Any]:
             return respond(request, answer, door.render)
 
         try:
-            return await to_thread.run_sync(work, limiter=limiter)
+            return await to_thread.run_sync(work, limiter=limiter if is_streamed else None)
         finally:
             if blocks is not None:
                 await blocks.close()
@@ -115,16 +120,16 @@ def visit_of(request: Request) -> Visit:
     """What is known of a request before anybody knows who asks."""
     return Visit(
         request.method,
-        request.url.path,
+        request.scope["path"],
         request.headers,
-        dict(request.query_params),
+        dict(request.query_params) if request.scope["query_string"] else {},
         _address(request),
         _is_secure(request),
     )
 
 
 def _is_secure(request: Request) -> bool:
-    return request.url.scheme == "https"
+    return bool(request.scope.get("scheme") == "https")
 
 
 def _address(request: Request) -> str:
@@ -150,6 +155,11 @@ def _check_length(request: Request, most: int) -> None:
     stated = request.headers.get("content-length", "0").lstrip("0")
     if stated.isascii() and stated.isdigit() and (len(stated) > 18 or int(stated) > most):
         raise _too_large(most)
+
+
+def _is_small(request: Request) -> bool:
+    stated = request.headers.get("content-length", "")
+    return stated.isascii() and stated.isdigit() and len(stated) < 10 and int(stated) <= _SMALL
 
 
 def _too_large(most: int) -> PayloadTooLarge:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.kernel.errors import Forbidden, InvalidInput
@@ -16,15 +16,15 @@ from holdfast.web.hosts import Hosts
 __all__ = ["AccessLog", "Guard"]
 
 _HEADERS = {
-    "content-security-policy": (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'"
+    b"content-security-policy": (
+        b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        b"frame-ancestors 'none'"
     ),
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
 }
 _log = logging.getLogger("holdfast.access")
 
@@ -54,10 +54,10 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                out = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    out.setdefault(name, value)
-                out["x-request-id"] = request_id
+                given = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in given}
+                given += [(name, value) for name, value in _HEADERS.items() if name not in names]
+                message["headers"] = [*given, (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:

@@ -23,6 +23,7 @@ from holdfast.kernel.errors import HoldfastError, InvalidInput, NotFound, Unauth
 from holdfast.web.dispatch import Door, endpoint
 from holdfast.web.guards import AccessLog, Guard
 from holdfast.web.hosts import Hosts
+from holdfast.web.indexed import IndexedRouter
 from holdfast.web.responses import Dialect, error_response, show_page, wants_html
 from holdfast.web.routing import Page, Route
 from holdfast.web.templates import STATIC
@@ -98,11 +99,6 @@ def build_shell(
         await show(Request(scope, receive), error)(scope, receive, send)
 
     app = Starlette(
-        routes=[
-            *bare,
-            *(_mounted(route, door) for route in routes),
-            Mount("/static", _Static(directory=str(STATIC))),
-        ],
         exception_handlers={
             HoldfastError: on_holdfast,
             HTTPException: on_http,
@@ -110,6 +106,14 @@ def build_shell(
             Exception: on_fault,
         },
         lifespan=lifespan,
+    )
+    app.router = IndexedRouter(
+        [
+            *bare,
+            *(_mounted(route, door) for route in routes),
+            Mount("/static", _Static(directory=str(STATIC))),
+        ],
+        app.router.lifespan_context,
     )
     mirrored = _Mirrors(app, mirrors) if mirrors else app
     guarded = _Faults(Guard(_Compressed(mirrored), refuse, hosts or Hosts()))

@@ -7,13 +7,13 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from holdfast.kernel.clock import Clock, SystemClock
 from holdfast.kernel.errors import IntegrityError, InvalidInput, NotFound
 from holdfast.kernel.hashing import is_sha256, sha256_hex
 from holdfast.kernel.spans import span
-from holdfast.storage.engine import Storage
+from holdfast.storage.engine import Storage, Tx
 from holdfast.storage.objects import rows
 from holdfast.storage.objects.adopt import adopt
 from holdfast.storage.objects.backend import Backend, Part
@@ -21,10 +21,11 @@ from holdfast.storage.objects.collect import GRACE_MS, Collected, GcRoots, colle
 from holdfast.storage.objects.read import ObjectReader
 from holdfast.storage.objects.records import Blob, Damage, Stats, Stored
 from holdfast.storage.objects.rows import ObjectRow
-from holdfast.storage.objects.write import put_bytes, put_stream
+from holdfast.storage.objects.write import Refer, put_bytes, put_stream
 
 __all__ = ["Objects"]
 
+T = TypeVar("T")
 _BLOCK = 1 << 20
 _PAGE = 1000
 
@@ -52,7 +53,7 @@ class Objects:
     def put(self, data: bytes, *, lasting: bool = True) -> Blob:
         """Store `data`. What is not `lasting` will be deleted soon, and is never packed."""
         with span("objects.put", size=len(data)):
-            return put_bytes(self._storage, self.backend, self._clock, data, lasting)
+            return put_bytes(self._storage, self.backend, self._clock, data, lasting, _alone)
 
     def put_stream(self, blocks: Iterable[Part], most: int | None = None, *, lasting: bool = True) -> Blob:
         """Store the bytes of `blocks`, which are never held in memory together and must not change afterwards.
@@ -60,7 +61,21 @@ class Objects:
         Raises PayloadTooLarge when they are more than `most` bytes; then nothing is kept.
         """
         with span("objects.put"):
-            return put_stream(self._storage, self.backend, self._clock, blocks, most, lasting)
+            return put_stream(self._storage, self.backend, self._clock, blocks, most, lasting, _alone)
+
+    def put_for(
+        self,
+        blocks: Iterable[Part],
+        refer: Refer[T],
+        most: int | None = None,
+        *,
+        lasting: bool = True,
+    ) -> T:
+        """As `put_stream`; in the transaction that makes the object findable runs `refer(tx, blob)`, whose result it
+        gives: the caller's row with the bytes, by one commit. What `refer` raises is raised; then nothing refers.
+        """
+        with span("objects.put"):
+            return put_stream(self._storage, self.backend, self._clock, blocks, most, lasting, refer)
 
     def put_file(self, path: Path) -> Blob:
         """Store the bytes of a file."""
@@ -201,6 +216,11 @@ class Objects:
 
     def _reader(self, sha256: str) -> ObjectReader:
         return ObjectReader(self._storage, self.backend, lambda: self._row(sha256))
+
+
+def _alone(_tx: Tx, blob: Blob) -> Blob:
+    """Nothing but the object."""
+    return blob
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> str:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from holdfast.chunks.pack import PackEntry
-from holdfast.storage.direct import Direct, Inserts
+from holdfast.storage.direct import Direct, DirectIn, Inserts
 from holdfast.storage.engine import Tx
 from holdfast.storage.tables import metadata
 
@@ -66,6 +66,9 @@ _chunks = Table(
 
 _SLOTS = [f"digest{at}" for at in range(_MANY)]
 _WHICH_OBJECTS = Direct(select(_objects.c.sha256).where(_objects.c.sha256.in_(map(bindparam, _SLOTS))))
+_FIND_OBJECTS = DirectIn(select(_objects).order_by(_objects.c.sha256), _objects.c.sha256)
+_HOLD_OBJECTS = DirectIn(select(_objects).order_by(_objects.c.sha256).with_for_update(), _objects.c.sha256)
+_NEW_OBJECTS = Inserts(_objects)
 _NEW_PACKED = Inserts(_objects, "sha256", "size", "chunks", "lasting", "touched_at", skip_taken=True)
 _NEW_CHUNKS = Inserts(_chunks, skip_taken=True)
 
@@ -106,12 +109,11 @@ class PackRow(msgspec.Struct, frozen=True):
 
 def find_objects(tx: Tx, digests: Sequence[str], *, for_update: bool = False) -> dict[str, ObjectRow]:
     """The objects of these digests that are stored."""
-    found: dict[str, ObjectRow] = {}
-    for some in _portions(digests):
-        query = select(_objects).where(_objects.c.sha256.in_(some)).order_by(_objects.c.sha256)
-        rows = tx.execute(query.with_for_update() if for_update else query)
-        found.update((row[0], ObjectRow(*row)) for row in rows)
-    return found
+    found = (_HOLD_OBJECTS if for_update else _FIND_OBJECTS).rows(tx, {}, digests)
+    return {
+        sha256: ObjectRow(sha256, size, key, chunks, bool(lasting), touched_at, marked_at)
+        for sha256, size, key, chunks, lasting, touched_at, marked_at in found
+    }
 
 
 def which_objects(tx: Tx, digests: Sequence[str]) -> set[str]:
@@ -132,11 +134,7 @@ def touch_objects(tx: Tx, digests: Sequence[str], lasting: bool, now_ms: int) ->
 
 def add_loose(tx: Tx, sha256: str, size: int, key: str, lasting: bool, now_ms: int) -> None:
     """A new loose object."""
-    tx.execute(
-        insert(_objects).values(
-            sha256=sha256, size=size, object_key=key, chunks=None, lasting=lasting, touched_at=now_ms, marked_at=None
-        )
-    )  # fmt: skip
+    _NEW_OBJECTS.run(tx, [(sha256, size, key, None, lasting, now_ms, None)])
 
 
 def set_loose(tx: Tx, sha256: str, key: str, lasting: bool, now_ms: int) -> None:

@@ -7,17 +7,15 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Select,
     Table,
     bindparam,
     delete,
-    insert,
     select,
     update,
 )
 
 from holdfast.storage import Tx
-from holdfast.storage.direct import Direct, Inserts
+from holdfast.storage.direct import Direct, DirectIn, Inserts
 from holdfast.tracking.records import MetricSummary, RunColumns
 from holdfast.tracking.store.changes import touch
 from holdfast.tracking.store.tables import experiment_keys, keys, params, runs, summaries, tags
@@ -36,21 +34,16 @@ __all__ = [
 
 # Built once: building a statement takes SQLAlchemy longer than running it.
 _WORKSPACE: BindParameter[str] = bindparam("workspace")
-_RUNS: BindParameter[int] = bindparam("runs", expanding=True)
-_INSERT_KEYS = insert(keys)
-_FIND_KEYS = select(keys.c.name, keys.c.key_id).where(
-    keys.c.workspace_id == _WORKSPACE, keys.c.name.in_(bindparam("names", expanding=True))
+_INSERT_KEYS = Inserts(keys, "workspace_id", "name")
+_FIND_KEYS = DirectIn(
+    select(keys.c.name, keys.c.key_id).where(keys.c.workspace_id == _WORKSPACE), keys.c.name
 )
 
 
-def _load_statement(table: Table, *columns: Any) -> Select[Any]:
-    """The named rows of attributes of `runs`, by name."""
-    return (
-        select(table.c.run_no, keys.c.name, *columns)
-        .join(keys, keys.c.key_id == table.c.key_id)
-        .where(table.c.workspace_id == _WORKSPACE, table.c.run_no.in_(_RUNS))
-        .order_by(keys.c.name)
-    )
+def _load_statement(table: Table, *columns: Any) -> DirectIn:
+    """The named rows of attributes of some runs, by name."""
+    query = select(table.c.run_no, keys.c.name, *columns).join(keys, keys.c.key_id == table.c.key_id)
+    return DirectIn(query.where(table.c.workspace_id == _WORKSPACE).order_by(keys.c.name), table.c.run_no)
 
 
 _LOAD_PARAMS, _LOAD_TAGS = _load_statement(params, params.c.value), _load_statement(tags, tags.c.value)
@@ -59,12 +52,20 @@ _LOAD_SUMMARIES = _load_statement(
 )
 _ATTRIBUTES = {
     kind: (
-        select(table.c.key_id).where(table.c.workspace_id == _WORKSPACE, table.c.run_no == bindparam("run")),
-        insert(table),
-        update(table).where(
-            table.c.workspace_id == _WORKSPACE,
-            table.c.run_no == bindparam("run"),
-            table.c.key_id == bindparam("key"),
+        Direct(
+            select(table.c.key_id).where(
+                table.c.workspace_id == _WORKSPACE, table.c.run_no == bindparam("run")
+            )
+        ),
+        Inserts(table, "workspace_id", "run_no", "key_id", "value"),
+        Direct(
+            update(table)
+            .where(
+                table.c.workspace_id == _WORKSPACE,
+                table.c.run_no == bindparam("run"),
+                table.c.key_id == bindparam("key"),
+            )
+            .values(value=bindparam("new_value"))
         ),
     )
     for kind, table in (("params", params), ("tags", tags))
@@ -84,18 +85,14 @@ def key_ids(tx: Tx, workspace: str, names: Iterable[str]) -> dict[str, int]:
     found = key_numbers(tx, workspace, wanted)
     missing = [name for name in wanted if name not in found]
     if missing:
-        tx.execute(_INSERT_KEYS, [{"workspace_id": workspace, "name": name} for name in missing])
+        _INSERT_KEYS.run(tx, [(workspace, name) for name in missing])
         found.update(key_numbers(tx, workspace, missing))
     return found
 
 
 def key_numbers(tx: Tx, workspace: str, names: Sequence[str]) -> dict[str, int]:
     """The integer ids of those attribute keys that are known."""
-    found: dict[str, int] = {}
-    for at in range(0, len(names), 500):
-        part = {"workspace": workspace, "names": names[at : at + 500]}
-        found.update((row.name, row.key_id) for row in tx.execute(_FIND_KEYS, part))
-    return found
+    return {name: int(key_id) for name, key_id in _FIND_KEYS.rows(tx, {"workspace": workspace}, names)}
 
 
 def load_values(tx: Tx, workspace: str, run_no: int, kind: str) -> dict[str, str]:
@@ -108,19 +105,20 @@ def upsert_values(tx: Tx, workspace: str, run_no: int, kind: str, values: Mappin
     find, add, change = _ATTRIBUTES[kind]
     own = {"workspace": workspace, "run": run_no}
     ids = key_ids(tx, workspace, values)
-    existing = set(tx.execute(find, own).scalars())
-    fresh, changed = [], []
-    for name, value in values.items():
-        key = ids[name]
-        if key in existing:
-            changed.append({**own, "key": key, "value": value})
-        else:
-            fresh.append({"workspace_id": workspace, "run_no": run_no, "key_id": key, "value": value})
+    existing = {key for (key,) in find.rows(tx, own)}
+    changed = [
+        {**own, "key": ids[name], "new_value": value}
+        for name, value in values.items()
+        if ids[name] in existing
+    ]
+    fresh = [
+        (workspace, run_no, ids[name], value) for name, value in values.items() if ids[name] not in existing
+    ]
     if changed:
-        tx.execute(change, changed)
+        change.run(tx, *changed)
     if fresh:
-        tx.execute(add, fresh)
-        note_keys(tx, workspace, run_no, kind, [row["key_id"] for row in fresh])  # type: ignore[misc]
+        add.run(tx, fresh)
+        note_keys(tx, workspace, run_no, kind, [key for _, _, key, _ in fresh])
     touch(tx, workspace, run_no)
 
 
@@ -158,24 +156,16 @@ def remove_tag(tx: Tx, workspace: str, run_no: int, key: str) -> bool:
 
 def load_many(tx: Tx, workspace: str, numbers: Sequence[int], kind: str) -> dict[int, dict[str, str]]:
     """The params or tags (`kind`) of many runs, by number."""
-    return _load_values(tx, _LOAD_PARAMS if kind == "params" else _LOAD_TAGS, workspace, numbers)
-
-
-def _load_values(
-    tx: Tx, statement: Select[Any], workspace: str, numbers: Sequence[int]
-) -> dict[int, dict[str, str]]:
+    statement = _LOAD_PARAMS if kind == "params" else _LOAD_TAGS
     found: dict[int, dict[str, str]] = {}
-    for at in range(0, len(numbers), 500):
-        part = {"workspace": workspace, "runs": numbers[at : at + 500]}
-        for run_no, name, value in tx.execute(statement, part).all():
-            found.setdefault(run_no, {})[name] = value
+    for run_no, name, value in statement.rows(tx, {"workspace": workspace}, numbers):
+        found.setdefault(run_no, {})[name] = value
     return found
 
 
 def load_summaries(tx: Tx, workspace: str, numbers: Sequence[int]) -> dict[int, dict[str, MetricSummary]]:
+    """The summaries of many runs, by number, as they were written."""
     found: dict[int, dict[str, MetricSummary]] = {}
-    for at in range(0, len(numbers), 500):
-        part = {"workspace": workspace, "runs": numbers[at : at + 500]}
-        for run_no, name, last, *rest in tx.execute(_LOAD_SUMMARIES, part).all():
-            found.setdefault(run_no, {})[name] = MetricSummary(_NAN if last is None else last, *rest)
+    for run_no, name, last, *rest in _LOAD_SUMMARIES.rows(tx, {"workspace": workspace}, numbers):
+        found.setdefault(run_no, {})[name] = MetricSummary(_NAN if last is None else last, *rest)
     return found

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from holdfast.storage import ALL_WORKSPACES, BigId, Tx, metadata
+from holdfast.storage.direct import Direct, DirectIn
 from holdfast.tracking.records import Experiment
 from holdfast.tracking.store.tables import runs
 
@@ -67,11 +68,22 @@ experiment_tags = Table(
     Column("value", Text, nullable=False),
     PrimaryKeyConstraint("workspace_id", "experiment_id", "key"),
 )
-_NUMBER = select(experiments.c.experiment_id, experiments.c.deleted_at).where(
-    experiments.c.workspace_id == bindparam("workspace"), experiments.c.name == bindparam("name")
+_NUMBER = Direct(
+    select(experiments.c.experiment_id, experiments.c.deleted_at).where(
+        experiments.c.workspace_id == bindparam("workspace"), experiments.c.name == bindparam("name")
+    )
 )
-_STATE = select(experiments.c.name, experiments.c.deleted_at).where(
-    experiments.c.workspace_id == bindparam("workspace"), experiments.c.experiment_id == bindparam("number")
+_STATE = Direct(
+    select(experiments.c.name, experiments.c.deleted_at).where(
+        experiments.c.workspace_id == bindparam("workspace"),
+        experiments.c.experiment_id == bindparam("number"),
+    )
+)
+_LOCATIONS = DirectIn(
+    select(experiments.c.experiment_id, experiments.c.location).where(
+        experiments.c.workspace_id == bindparam("workspace")
+    ),
+    experiments.c.experiment_id,
 )
 
 
@@ -95,8 +107,8 @@ def insert_experiment(tx: Tx, workspace: str, new: Experiment) -> int:
 
 def state_of(tx: Tx, workspace: str, number: int) -> tuple[str, bool] | None:
     """The name of an experiment and whether it is deleted; None when there is none of the id."""
-    row = tx.execute(_STATE, {"workspace": workspace, "number": number}).one_or_none()
-    return None if row is None else (row[0], row[1] is not None)
+    rows = _STATE.rows(tx, {"workspace": workspace, "number": number})
+    return (rows[0][0], rows[0][1] is not None) if rows else None
 
 
 def find_experiment(
@@ -114,19 +126,14 @@ def find_experiment(
 
 def experiment_number(tx: Tx, workspace: str, name: str) -> tuple[int, bool] | None:
     """The id of an experiment and whether it is deleted; None when there is none of the name."""
-    row = tx.execute(_NUMBER, {"workspace": workspace, "name": name}).one_or_none()
-    return None if row is None else (int(row[0]), row[1] is not None)
+    rows = _NUMBER.rows(tx, {"workspace": workspace, "name": name})
+    return (int(rows[0][0]), rows[0][1] is not None) if rows else None
 
 
 def locations(tx: Tx, workspace: str, numbers: Sequence[int]) -> dict[int, str]:
     """The location of each of the experiments."""
-    found: dict[int, str] = {}
-    for at in range(0, len(numbers), 500):
-        query = select(experiments.c.experiment_id, experiments.c.location).where(
-            experiments.c.workspace_id == workspace, experiments.c.experiment_id.in_(numbers[at : at + 500])
-        )
-        found.update((row.experiment_id, row.location) for row in tx.execute(query))
-    return found
+    rows = _LOCATIONS.rows(tx, {"workspace": workspace}, numbers)
+    return {int(number): location for number, location in rows}
 
 
 def list_experiments(tx: Tx, workspace: str) -> list[Experiment]:

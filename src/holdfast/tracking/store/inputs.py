@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from holdfast.storage import BigId, Tx, metadata
+from holdfast.storage.direct import DirectIn
 from holdfast.tracking.records import DatasetInput, LoggedDataset, ModelLink, RunLinks
 
 __all__ = [
@@ -74,17 +75,19 @@ links = Table(
 )
 # Built once: building a statement takes SQLAlchemy longer than running it.
 _WORKSPACE: BindParameter[str] = bindparam("workspace")
-_RUNS: BindParameter[int] = bindparam("runs", expanding=True)
-_LOAD_INPUTS = (
-    select(inputs.c.run_no, inputs.c.tags, datasets)
+_DATASET = [datasets.c[name] for name in ("name", "digest", "source_type", "source", "schema", "profile")]
+_LOAD_INPUTS = DirectIn(
+    select(inputs.c.run_no, inputs.c.tags, *_DATASET)
     .join(datasets, datasets.c.dataset_no == inputs.c.dataset_no)
-    .where(inputs.c.workspace_id == _WORKSPACE, inputs.c.run_no.in_(_RUNS))
-    .order_by(inputs.c.run_no, inputs.c.dataset_no)
+    .where(inputs.c.workspace_id == _WORKSPACE)
+    .order_by(inputs.c.run_no, inputs.c.dataset_no),
+    inputs.c.run_no,
 )
-_LOAD_MODELS = (
-    select(links)
-    .where(links.c.workspace_id == _WORKSPACE, links.c.run_no.in_(_RUNS))
-    .order_by(links.c.run_no, links.c.step, links.c.model_id)
+_LOAD_MODELS = DirectIn(
+    select(links.c.run_no, links.c.direction, links.c.model_id, links.c.step)
+    .where(links.c.workspace_id == _WORKSPACE)
+    .order_by(links.c.run_no, links.c.step, links.c.model_id),
+    links.c.run_no,
 )
 
 
@@ -153,18 +156,13 @@ def put_links(tx: Tx, workspace: str, run_no: int, direction: str, given: Sequen
 def load_links(tx: Tx, workspace: str, numbers: Sequence[int]) -> dict[int, RunLinks]:
     """What each of the runs used and put out; those without anything are missing."""
     found: dict[int, RunLinks] = {}
-    for at in range(0, len(numbers), 500):
-        part = {"workspace": workspace, "runs": numbers[at : at + 500]}
-        for row in tx.execute(_LOAD_INPUTS, part):
-            dataset = LoggedDataset(
-                row.name, row.digest, row.source_type, row.source, row.schema, row.profile
-            )
-            links = found.setdefault(row.run_no, RunLinks([], [], []))
-            links.datasets.append(DatasetInput(dataset, msgspec.json.decode(row.tags)))
-        for row in tx.execute(_LOAD_MODELS, part):
-            links = found.setdefault(row.run_no, RunLinks([], [], []))
-            side = links.models_in if row.direction == "in" else links.models_out
-            side.append(ModelLink(row.model_id, row.step))
+    own = {"workspace": workspace}
+    for run_no, tags, *values in _LOAD_INPUTS.rows(tx, own, numbers):
+        of_run = found.setdefault(run_no, RunLinks([], [], []))
+        of_run.datasets.append(DatasetInput(LoggedDataset(*values), msgspec.json.decode(tags)))
+    for run_no, direction, model_id, step in _LOAD_MODELS.rows(tx, own, numbers):
+        of_run = found.setdefault(run_no, RunLinks([], [], []))
+        (of_run.models_in if direction == "in" else of_run.models_out).append(ModelLink(model_id, step))
     return found
 
 

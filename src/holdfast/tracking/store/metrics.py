@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import bindparam, delete, insert, literal, select, update
 
 from holdfast.storage import ALL_WORKSPACES, Tx
-from holdfast.storage.direct import Direct, Inserts
+from holdfast.storage.direct import Direct, DirectIn, Inserts
 from holdfast.tracking.records import MetricSummary
 from holdfast.tracking.store.attributes import note_keys
 from holdfast.tracking.store.tables import batches, pending, runs, segments, summaries
@@ -48,8 +48,9 @@ _FIRST_PENDING = Direct(select(pending.c.first_batch).where(*_OF_PENDING))
 _INSERT_PENDING = Inserts(pending)
 _MOVE_PENDING = Direct(update(pending).where(*_OF_PENDING).values(first_batch=bindparam("first")))
 _DELETE_PENDING = Direct(delete(pending).where(*_OF_PENDING))
-_PENDING_OF = select(pending.c.run_no, pending.c.first_batch).where(
-    pending.c.workspace_id == bindparam("workspace"), pending.c.run_no.in_(bindparam("runs", expanding=True))
+_PENDING_OF = DirectIn(
+    select(pending.c.run_no, pending.c.first_batch).where(pending.c.workspace_id == bindparam("workspace")),
+    pending.c.run_no,
 )
 _SUMMARY = ("workspace_id", "run_no", "key_id", "last", "last_step", "last_time", "min", "max", "count")
 _INSERT_SUMMARIES = Inserts(summaries, *_SUMMARY)
@@ -116,12 +117,10 @@ def list_pending(tx: Tx, limit: int, workspace: str = "") -> list[tuple[str, str
 
 def pending_batches(tx: Tx, workspace: str, numbers: Sequence[int]) -> dict[int, tuple[int, list[bytes]]]:
     """Of some runs those whose summaries lack batches: the first of these, and the blobs from it on."""
-    found: dict[int, tuple[int, list[bytes]]] = {}
-    for at in range(0, len(numbers), 500):
-        part = {"workspace": workspace, "runs": numbers[at : at + 500]}
-        for run_no, first in tx.execute(_PENDING_OF, part):
-            found[run_no] = first, load_batches(tx, workspace, run_no, first)
-    return found
+    return {
+        run_no: (first, load_batches(tx, workspace, run_no, first))
+        for run_no, first in _PENDING_OF.rows(tx, {"workspace": workspace}, numbers)
+    }
 
 
 def next_batches(tx: Tx, workspace: str, run_no: int, first: int, most: int) -> list[tuple[int, int, bytes]]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import BindParameter, Row, bindparam, insert, select, update
+from sqlalchemy import BindParameter, bindparam, insert, select, update
 
 from holdfast.storage import ALL_WORKSPACES, Tx
-from holdfast.storage.direct import Direct
+from holdfast.storage.direct import Direct, DirectIn
 from holdfast.tracking.points import Columns, decode_points
-from holdfast.tracking.records import MetricSummary, Recipe, Run, RunLinks
+from holdfast.tracking.records import MetricSummary, Recipe, Run, RunLinks, RunStatus
 from holdfast.tracking.store import attributes, metrics
 from holdfast.tracking.store.changes import touch
 from holdfast.tracking.store.inputs import load_links
@@ -30,18 +30,33 @@ __all__ = [
     "update_run",
 ]
 
+
+class _Row(NamedTuple):
+    run_no: int
+    run_id: str
+    experiment_id: int
+    name: str
+    status: RunStatus
+    start_time: int
+    end_time: int | None
+    user: str
+    recipe: str | None
+    exit_code: int | None
+    digest: str | None
+    deleted_at: int | None
+
+
 # Built once: building a statement takes SQLAlchemy longer than running it.
 _WORKSPACE: BindParameter[str] = bindparam("workspace")
 _RUN_ID: BindParameter[str] = bindparam("run_id")
-_FIND_RUN = select(runs).where(runs.c.workspace_id == _WORKSPACE, runs.c.run_id == _RUN_ID)
+_RUNS = select(*(runs.c[name] for name in _Row._fields))
+_FIND_RUN = Direct(_RUNS.where(runs.c.workspace_id == _WORKSPACE, runs.c.run_id == _RUN_ID))
 _STATE = Direct(
     select(runs.c.run_no, runs.c.digest, runs.c.deleted_at).where(
         runs.c.workspace_id == _WORKSPACE, runs.c.run_id == _RUN_ID
     )
 )
-_LOAD_RUNS = select(runs).where(
-    runs.c.workspace_id == _WORKSPACE, runs.c.run_no.in_(bindparam("runs", expanding=True))
-)
+_LOAD_RUNS = DirectIn(_RUNS.where(runs.c.workspace_id == _WORKSPACE), runs.c.run_no)
 _INSERT_RUN = insert(runs)
 
 
@@ -88,34 +103,33 @@ def state_of(tx: Tx, workspace: str, run_id: str) -> RunState | None:
 
 def find_run(tx: Tx, workspace: str, run_id: str) -> Run | None:
     """One run with all its attributes."""
-    row = tx.execute(_FIND_RUN, {"workspace": workspace, "run_id": run_id}).one_or_none()
-    return None if row is None else records_of(tx, workspace, [row])[0]
+    rows = _FIND_RUN.rows(tx, {"workspace": workspace, "run_id": run_id})
+    return records_of(tx, workspace, rows)[0] if rows else None
 
 
 def list_runs(
     tx: Tx, workspace: str, experiment_id: int | None, below: int | None, limit: int
 ) -> list[tuple[int, Run]]:
     """Runs with their integer ids, newest first, of one experiment when it is named."""
-    query = select(runs).where(runs.c.workspace_id == workspace, runs.c.deleted_at.is_(None))
+    query = _RUNS.where(runs.c.workspace_id == workspace, runs.c.deleted_at.is_(None))
     if experiment_id is not None:
         query = query.where(runs.c.experiment_id == experiment_id)
     if below is not None:
         query = query.where(runs.c.run_no < below)
-    rows = list(tx.execute(query.order_by(runs.c.run_no.desc()).limit(limit)))
+    rows = tx.execute(query.order_by(runs.c.run_no.desc()).limit(limit)).all()
     return [(row.run_no, run) for row, run in zip(rows, records_of(tx, workspace, rows), strict=True)]
 
 
 def load_runs(tx: Tx, workspace: str, numbers: Sequence[int]) -> list[Run]:
     """The runs of some numbers, in their order; those that there are not are left out."""
-    found: dict[int, Row[Any]] = {}
-    for at in range(0, len(numbers), 500):
-        part = {"workspace": workspace, "runs": list(numbers[at : at + 500])}
-        found.update((row.run_no, row) for row in tx.execute(_LOAD_RUNS, part))
+    rows = map(_Row._make, _LOAD_RUNS.rows(tx, {"workspace": workspace}, numbers))
+    found = {row.run_no: row for row in rows}
     return records_of(tx, workspace, [found[number] for number in numbers if number in found])
 
 
-def records_of(tx: Tx, workspace: str, rows: Sequence[Row[Any]]) -> list[Run]:
+def records_of(tx: Tx, workspace: str, found: Sequence[Any]) -> list[Run]:
     """Rows of the table of runs with all their attributes, in the same order."""
+    rows = [_Row._make(row) for row in found]
     numbers = [row.run_no for row in rows]
     params = attributes.load_many(tx, workspace, numbers, "params")
     tags = attributes.load_many(tx, workspace, numbers, "tags")
