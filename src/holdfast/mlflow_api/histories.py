@@ -11,6 +11,7 @@ from holdfast.mlflow_api.wire import (
     Message,
     MissingParameter,
     answer,
+    answer_whole,
     decode_offset,
     encode_offset,
     limit_of,
@@ -67,7 +68,8 @@ class HistoryCalls:
         start, count = decode_offset(body.page_token, bound), len(points.step)
         end = start + limit_of(body.max_results, default=count or 1, most=_MOST_POINTS)
         more = encode_offset(end, bound) if end < count else None
-        return answer({"metrics": metric_entities(key, points, start, end) or None, "next_page_token": more})
+        found = metric_entities(key, points, start, end)
+        return answer_whole({"metrics": found, **({"next_page_token": more} if more else {})})
 
     def history_bulk(self, call: Call) -> Raw:
         """get-history-bulk: the first points of a metric of many runs"""
@@ -88,7 +90,7 @@ class HistoryCalls:
             if points is not None and len(found) < most:
                 rows = metric_entities(body.metric_key, points, 0, most - len(found))
                 found += [{**row, "run_id": run_id} for row in rows]
-        return answer({"metrics": found})
+        return answer_whole({"metrics": found})
 
     def history_interval(self, call: Call) -> Raw:
         """getMetricHistoryBulkInterval: the points at about so many steps, the same ones of each run"""

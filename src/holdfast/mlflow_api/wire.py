@@ -25,6 +25,7 @@ __all__ = [
     "Message",
     "MissingParameter",
     "answer",
+    "answer_whole",
     "decode_offset",
     "encode_offset",
     "limit_of",
@@ -194,6 +195,11 @@ def _camel(name: str) -> str:
 def answer(body: Mapping[str, Any] | None = None) -> Raw:
     """An answer; what is None is left out."""
     return Raw(_encoder.encode(_without_none(body or {})), "application/json")
+
+
+def answer_whole(body: Mapping[str, Any]) -> Raw:
+    """An answer in which nothing is None: long ones are written in a third of the time."""
+    return Raw(_encoder.encode(body), "application/json")
 
 
 def _without_none(value: Any) -> Any:

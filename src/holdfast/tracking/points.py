@@ -182,7 +182,9 @@ def points_of(key: str, batches: Sequence[Columns]) -> Points | None:
     None when no batch has the metric.
     """
     found = _gathered(key, batches, -(2**63), 2**63 - 1)
-    return None if found is None else _distinct(found, np.lexsort((found.value, found.step, found.time)))
+    if found is None or bool((found.time[1:] > found.time[:-1]).all()):
+        return found
+    return _distinct(found, np.lexsort((found.value, found.step, found.time)))
 
 
 def known_points(key: str, batches: Sequence[Columns]) -> set[tuple[int, int, str]]:

@@ -168,16 +168,23 @@ class _Mirrors:
 
 
 class _Compressed:
-    """Gzip for pages, static files and JSON; stored files are sent as they are, with their length."""
+    """Gzip for pages, static files and JSON; stored files are sent as they are, with their length.
+
+    Quickly for programs, whose answers are long and seldom go far; well for pages.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._gzip = GZipMiddleware(app, minimum_size=1024, compresslevel=5)
+        self._well = GZipMiddleware(app, minimum_size=1024, compresslevel=5)
+        self._quickly = GZipMiddleware(app, minimum_size=1024, compresslevel=1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        is_stored = path.startswith("/api/") and ("/artifacts/" in path or "/files/" in path)
-        await (self._app if is_stored else self._gzip)(scope, receive, send)
+        is_api = path.startswith("/api/")
+        if is_api and ("/artifacts/" in path or "/files/" in path):
+            await self._app(scope, receive, send)
+        else:
+            await (self._quickly if is_api else self._well)(scope, receive, send)
 
 
 class _Faults:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -82,8 +83,16 @@ def insert_run(tx: Tx, workspace: str, run: Run) -> int:
 
 def update_run(tx: Tx, workspace: str, run_no: int, values: Mapping[str, Any]) -> None:
     """Set columns of a run."""
-    tx.execute(update(runs).where(runs.c.workspace_id == workspace, runs.c.run_no == run_no).values(**values))
+    given = {f"new_{name}": value for name, value in values.items()}
+    _setting(tuple(values)).run(tx, {"workspace": workspace, "run": run_no, **given})
     touch(tx, workspace, run_no)
+
+
+@cache
+def _setting(names: tuple[str, ...]) -> Direct:
+    """The statement that sets these columns."""
+    own = (runs.c.workspace_id == _WORKSPACE, runs.c.run_no == bindparam("run"))
+    return Direct(update(runs).where(*own).values({name: bindparam(f"new_{name}") for name in names}))
 
 
 class RunState(msgspec.Struct, frozen=True):
