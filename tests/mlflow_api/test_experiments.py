@@ -51,8 +51,16 @@ def test_what_is_unknown_is_404(mlflow: Protocol) -> None:
     assert "Could not find experiment with name 'None'" in mlflow.refused(
         "GET", "experiments/get-by-name", 404, experiment_name="None"
     )
-    for number in ("77", "abc", "9" * 30):
+    for number in ("77", "9" * 30):
         assert "No Experiment with id" in mlflow.refused("GET", "experiments/get", 404, experiment_id=number)
+    for path, body in (
+        ("experiments/get", {"experiment_id": "abc"}),
+        ("runs/search", {"experiment_ids": ["abc"]}),
+    ):
+        method = "POST" if "search" in path else "GET"
+        assert mlflow.refused(method, path, **body) == (
+            "Invalid experiment ID 'abc'. Experiment ID must be a valid integer."
+        )
 
 
 def test_tags(mlflow: Protocol) -> None:

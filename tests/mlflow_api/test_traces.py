@@ -161,7 +161,7 @@ def test_tags_assessments_and_deletion(mlflow: Any) -> None:
         (gzip.compress(otlp(span(1)))[:-9], {"content-encoding": "gzip"}, 400),
         (gzip.compress(bytes(70_000_000)), {"content-encoding": "gzip"}, 413),
         (otlp(span(1)), {"x-mlflow-experiment-id": "77"}, 404),
-        (otlp(span(1)), {"x-mlflow-experiment-id": "../x"}, 404),
+        (otlp(span(1)), {"x-mlflow-experiment-id": "../x"}, 400),
     ],
 )
 def test_spans_that_cannot_be_taken(mlflow: Any, body: bytes, headers: dict[str, str], status: int) -> None:

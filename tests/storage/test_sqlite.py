@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,6 +69,70 @@ def test_sixteen_threads_share_commits(storage: Storage, notes: Table) -> None:
         event.remove(Engine, "commit", seen)
     assert count(storage, notes) == 400
     assert len(commits) < 300
+
+
+def test_who_writes_alone_commits_by_itself_but_for_the_main_thread(storage: Storage) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        ours = pool.submit(threading.get_ident).result()
+        assert pool.submit(storage.write, lambda _tx: threading.get_ident()).result() == ours
+    assert storage.write(lambda _tx: threading.get_ident()) != threading.get_ident()
+
+
+def test_no_thread_may_write_inside_its_write(storage: Storage, notes: Table) -> None:
+    def nested(_tx: Tx) -> None:
+        storage.write(add(notes, 1))
+
+    with ThreadPoolExecutor(1) as pool:
+        for write in (storage.write, lambda fn: pool.submit(storage.write, fn).result()):
+            with pytest.raises(RuntimeError, match="another write"):
+                write(nested)
+        assert pool.submit(storage.write, add(notes, 2)).result() == 2
+    assert count(storage, notes) == 1
+
+
+def test_threads_and_the_loop_write_at_once(storage: Storage, notes: Table) -> None:
+    """Whoever writes runs what others asked for: each is answered with its own result or failure."""
+
+    def from_thread(number: int) -> object:
+        try:
+            return storage.write((add_and_fail if number % 7 == 0 else add)(notes, number))
+        except ValueError as error:
+            return str(error)
+
+    async def from_loop() -> list[int]:
+        return [await storage.write_async(add(notes, number)) for number in range(1000, 1100)]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(from_thread, range(800))
+        assert asyncio.run(from_loop()) == list(range(1000, 1100))
+        assert list(answers) == [f"no {n}" if n % 7 == 0 else n for n in range(800)]
+    assert count(storage, notes) == 100 + sum(n % 7 != 0 for n in range(800))
+
+
+def test_closing_answers_everybody_and_keeps_what_was_acknowledged(storage: Storage, notes: Table) -> None:
+    begun = threading.Barrier(7)
+    numbers = iter(range(10**6))
+
+    def work() -> int:
+        begun.wait()
+        for done in range(10**6):
+            try:
+                storage.write(add(notes, next(numbers)))
+            except Unavailable:
+                return done
+        raise AssertionError("it never closed")
+
+    with ThreadPoolExecutor(6) as pool:
+        workers = [pool.submit(work) for _ in range(6)]
+        begun.wait()
+        time.sleep(0.3)
+        storage.close()
+        acknowledged = sum(worker.result(timeout=30) for worker in workers)
+    again = Storage(storage.location)
+    try:
+        assert count(again, notes) == acknowledged > 0
+    finally:
+        again.close()
 
 
 def test_a_cancelled_write_does_not_stop_the_writer(storage: Storage, notes: Table) -> None:

@@ -61,7 +61,7 @@ def test_an_unknown_experiment_is_told_with_the_known_ones(experiments: Experime
     for name in ("Fligths", "77", "9" * 30):
         with pytest.raises(NotFound) as caught:
             experiments.get_experiment(caller, name)
-        assert caught.value.details == {"known": ["Flights"]}
+        assert caught.value.details == {"experiment": name, "known": ["Flights"]}
 
 
 def test_experiments_are_listed_newest_first_with_their_runs(

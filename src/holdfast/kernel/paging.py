@@ -58,4 +58,5 @@ def _not_ours(token: str) -> InvalidInput:
     return InvalidInput(
         f"The page token {token[:80]!r} is not valid.",
         hint="Use next_page_token of the answer before, unchanged.",
+        details={"page_token": token[:80]},
     )

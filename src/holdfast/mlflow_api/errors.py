@@ -15,6 +15,7 @@ from holdfast.kernel.errors import (
     Unauthenticated,
     Unavailable,
 )
+from holdfast.mlflow_api.wording import words_of
 
 __all__ = ["MIRRORS", "PREFIXES", "NotImplementedHere", "error_answer"]
 
@@ -45,7 +46,7 @@ _CODES: tuple[tuple[type[HoldfastError], str, int], ...] = (
 
 def error_answer(error: HoldfastError) -> tuple[int, dict[str, Any]]:
     """The status and the body. A conflict is 400: what is permanent must not be repeated by the client."""
-    message = _words(error) or str(error)
+    message = words_of(error) or str(error)
     if isinstance(error, InvalidInput):
         status = error.status if error.status in (405, 413, 415) else 400
         return status, {"error_code": "INVALID_PARAMETER_VALUE", "message": message}
@@ -53,17 +54,3 @@ def error_answer(error: HoldfastError) -> tuple[int, dict[str, Any]]:
         if isinstance(error, kind):
             return status, {"error_code": code, "message": message}
     return error.status, {"error_code": "INTERNAL_ERROR", "message": message}
-
-
-def _words(error: HoldfastError) -> str:
-    """MLflow's text for what is not there or there already: its clients look for it."""
-    found = error.details
-    if isinstance(error, AlreadyExists):
-        return f"Registered Model (name={found['model']}) already exists." if "model" in found else ""
-    if not isinstance(error, NotFound):
-        return ""
-    if "version" in found:
-        return f"Model Version (name={found['model']}, version={found['version']}) not found"
-    if "model" in found:
-        return f"Registered Model with name={found['model']} not found"
-    return f"Run with id={found['run']} not found" if "run" in found else ""

@@ -22,7 +22,7 @@ from holdfast.mlflow_api.wire import (
 from holdfast.tracking.experiments import DEFAULT_NUMBER, Experiments
 from holdfast.web import Call, Raw, Route
 
-__all__ = ["VIEWS", "Pair", "experiment_routes", "values_of"]
+__all__ = ["VIEWS", "Pair", "check_number", "experiment_routes", "values_of"]
 
 _BASE = "/api/2.0/mlflow/experiments"
 _MOST = 50_000
@@ -136,10 +136,7 @@ class ExperimentCalls:
     def get(self, call: Call) -> Raw:
         """getExperiment"""
         number = self._number(call.caller, _BY_ID.read(call))
-        try:
-            found = self._experiments.get_experiment(call.caller, number)
-        except NotFound:
-            raise NotFound(f"No Experiment with id={number} exists") from None
+        found = self._experiments.get_experiment(call.caller, number)
         return answer({"experiment": experiment_entity(found)})
 
     def _number(self, caller: Caller, body: Any) -> int:
@@ -212,14 +209,21 @@ class ExperimentCalls:
 def number_of_experiment(experiments: Experiments, caller: Caller, text: str | None) -> int:
     """The id that a client names, whether or not there is such an experiment; `0` is the workspace's default one.
 
-    Raises NotFound in MLflow's words for what is no id.
+    Raises InvalidInput for what is no id, NotFound for one that none has.
     """
     text = str(text)
     if text == DEFAULT_NUMBER:
         return experiments.default_number(caller)
-    if not text.isascii() or not text.isdigit() or len(text) >= 18:
+    check_number(text)
+    if len(text) >= 18:
         raise NotFound(f"No Experiment with id={text[:80]} exists")
     return int(text)
+
+
+def check_number(text: str) -> None:
+    """Raises InvalidInput in MLflow's words for what is no id of an experiment."""
+    if not text.isascii() or not text.isdigit():
+        raise InvalidInput(f"Invalid experiment ID '{text[:80]}'. Experiment ID must be a valid integer.")
 
 
 def _checked_location(location: str) -> str:

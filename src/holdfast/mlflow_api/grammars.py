@@ -148,6 +148,7 @@ def read_order(texts: Sequence[str], grammar: Grammar) -> list[Order]:
         raise InvalidInput(
             f"{grammar.what.capitalize()} can't be ordered by the {wrong.entity} {wrong.key[:80]!r}.",
             hint=f"Order by: {', '.join(sortable)}.",
+            details={"order_entity": wrong.entity},
         )
     return [_moved(one) if grammar is TRACES else _named(one) for one in orders]
 

@@ -16,7 +16,7 @@ from holdfast.mlflow_api.entities import (
     run_info,
     run_root,
 )
-from holdfast.mlflow_api.experiments import Pair, number_of_experiment, values_of, view_of
+from holdfast.mlflow_api.experiments import Pair, check_number, number_of_experiment, values_of, view_of
 from holdfast.mlflow_api.grammars import RUNS, read_filter, read_order
 from holdfast.mlflow_api.wire import (
     Message,
@@ -269,7 +269,14 @@ class RunCalls:
             _check_count(what, count, most)
         _check_count("metrics, params, and tags", len(metrics) + len(params) + len(tags), _MOST_IN_ALL)
         _refuse_two_values(params)
-        return self._log(call, run_id, metrics, values_of(params, _PARAM_LIMIT), values_of(tags, _TAG_LIMIT))
+        return self._log(
+            call,
+            run_id,
+            metrics,
+            values_of(params, _PARAM_LIMIT),
+            values_of(tags, _TAG_LIMIT),
+            batch=body,
+        )
 
     def _log(
         self,
@@ -278,6 +285,8 @@ class RunCalls:
         metrics: Sequence[_Metric],
         params: dict[str, str],
         tags: dict[str, str],
+        *,
+        batch: _LogBatch | None = None,
     ) -> Raw:
         name = tags.pop(RUN_NAME_TAG, None)
         points = [MetricPoint(one.key, value_of(one.value), one.step, one.timestamp) for one in metrics]
@@ -290,7 +299,7 @@ class RunCalls:
                 of_models=_of_models(run_id, metrics),
             )
         except InvalidInput as error:
-            raise _in_their_words(error, run_id) from None
+            raise _in_their_words(error, run_id, batch) from None
         if name:
             self._tracking.update_run(call.caller, run_id, name=name)
         return answer()
@@ -344,6 +353,8 @@ class RunCalls:
         deleted = view_of(body.run_view_type)
         bound = ("runs", body.experiment_ids, body.filter, body.order_by, deleted)
         offset = decode_offset(body.page_token, bound)
+        for text in body.experiment_ids or ():
+            check_number(text)
         numbers = self._experiments.numbers(call.caller, body.experiment_ids or ())
         found = self._tracking.find_runs(
             call.caller, numbers, where, order, deleted=deleted, offset=offset, limit=limit + 1
@@ -383,12 +394,12 @@ def _check_count(what: str, count: int, most: int) -> None:
 
 def _refuse_two_values(params: Sequence[Pair]) -> None:
     seen: dict[str, str] = {}
-    for one in params:
-        if seen.setdefault(one.key, one.value) != one.value:
-            raise InvalidInput(
-                f"Duplicate parameter keys have been submitted: {one.key[:250]!r} with the values "
-                f"{seen[one.key][:80]!r} and {one.value[:80]!r}."
-            )
+    twice = [one.key for one in params if seen.setdefault(one.key, one.value) != one.value]
+    if twice:
+        raise InvalidInput(
+            f"Duplicate parameter keys have been submitted: {sorted(set(twice))}. Please ensure the request contains "
+            "only one param value per param key."
+        )
 
 
 def _of_models(run_id: str, metrics: Sequence[_Metric]) -> dict[str, list[ModelMetric]]:
@@ -409,16 +420,34 @@ def _of_models(run_id: str, metrics: Sequence[_Metric]) -> dict[str, list[ModelM
     return found
 
 
-def _in_their_words(error: InvalidInput, run_id: str) -> InvalidInput:
-    """MLflow's text for a param that has another value: its clients look for it."""
-    if "param" not in error.details:
-        return error
+def _in_their_words(error: InvalidInput, run_id: str, batch: _LogBatch | None) -> InvalidInput:
+    """MLflow's text for a param that has another value, and where in a batch a name stands that none may have."""
     details = error.details
+    if batch is not None and {"name", "of"} <= details.keys():
+        error.details["place"] = _place_of(details["of"], details["name"], batch)
+    if "param" not in details:
+        return error
+    if batch is not None:
+        clash = {"key": details["param"], "old_value": details["value"], "new_value": details["asked"]}
+        return InvalidInput(
+            f"Changing param values is not allowed. Params were already logged='[{clash}]' for run ID='{run_id}'."
+        )
     return InvalidInput(
         f"Changing param values is not allowed. Param with key='{details['param']}' was already logged with "
         f"value='{details['value'][:250]}' for run ID='{run_id}'. Attempted logging new value "
         f"'{details['asked'][:250]}'."
     )
+
+
+def _place_of(kind: str, name: str, batch: _LogBatch) -> str:
+    """`metrics[3].name`: the first entry of a batch that has this name."""
+    entries: Sequence[_Metric | Pair] | None = {
+        "metric": batch.metrics,
+        "param": batch.params,
+        "tag": batch.tags,
+    }[kind]
+    at = next((at for at, one in enumerate(entries or ()) if one.key == name), 0)
+    return f"{kind}s[{at}].{'name' if kind == 'metric' else 'key'}"
 
 
 def run_routes(calls: RunCalls) -> list[Route]:

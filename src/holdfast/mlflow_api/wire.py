@@ -232,11 +232,11 @@ def limit_of(value: int | None, *, default: int, most: int, name: str = "max_res
         return default
     if value < 1:
         raise InvalidInput(
-            f"Invalid value {value} for parameter '{name}' supplied: It must be a positive integer."
+            f"Invalid value {value} for parameter '{name}' supplied. It must be a positive integer."
         )
     if value > most:
         raise InvalidInput(
-            f"Invalid value {value} for parameter '{name}' supplied: It must be at most {most}."
+            f"Invalid value {value} for parameter '{name}' supplied. It must be at most {most}."
         )
     return value
 

@@ -25,7 +25,11 @@ def parse_version(text: str) -> int:
 def check_name(name: str) -> None:
     clean = name.strip() and len(name) <= 250 and not any(char in "/:@" or ord(char) < 32 for char in name)
     if not clean or name in (".", "..") or name != name.strip():
-        raise InvalidInput(f"{name[:80]!r} is not a name for a registered model.", hint=_NAME_HINT)
+        raise InvalidInput(
+            f"{name[:80]!r} is not a name for a registered model.",
+            hint=_NAME_HINT,
+            details={"model_name": name[:80]},
+        )
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
@@ -44,4 +48,5 @@ def check_alias(alias: str) -> None:
         raise InvalidInput(
             f"{alias[:80]!r} is not an alias.",
             hint="Use 1 to 255 letters, digits, '_' or '-'; not 'latest', not 'v' and a number.",
+            details={"alias": alias[:300]},
         )

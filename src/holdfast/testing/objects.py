@@ -62,6 +62,28 @@ class ObjectsContract:
         stats = objects.stats()
         assert (stats.objects, stats.loose, stats.packs) == (1, 1, 0)
 
+    def test_what_refers_to_an_object_comes_with_it_or_not_at_all(self, objects: Objects) -> None:
+        class Refused(Exception):
+            """Of who would have referred."""
+
+        def refuse(_tx: Tx, _blob: Blob) -> None:
+            raise Refused
+
+        for data in (b"few", os.urandom(2_500_000)):
+            digest = sha256_hex(data)
+            with raises(Refused, ""):
+                objects.put_for(iter([data]), refuse)
+            assert not objects.exists(digest)
+            for _ in range(2):  # new, then there already
+                found = objects.put_for(
+                    iter([data[:2], data[2:]]), lambda tx, blob: (blob, tx.in_transaction()), len(data)
+                )
+                assert found == (Blob(digest, len(data)), True)
+                assert objects.get(digest) == data
+            with raises(Refused, ""):
+                objects.put_for(iter([data]), refuse)
+            assert objects.get(digest) == data
+
     def test_a_stream_over_its_limit_leaves_nothing(self, objects: Objects) -> None:
         assert objects.put_stream(iter([b"12345", b"67890"]), most=10).size == 10
         with raises(PayloadTooLarge, "10 bytes"):

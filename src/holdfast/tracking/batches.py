@@ -33,6 +33,7 @@ def check_key(kind: str, key: str) -> None:
         raise InvalidInput(
             f"The {kind} name {key[:260]!r} is not valid.",
             hint="Use 1 to 250 letters, digits, '_', '-', '.', ' ', ':' or '/', without empty or '..' parts.",
+            details={"name": key[:1000], "of": kind},
         )
 
 

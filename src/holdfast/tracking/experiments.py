@@ -165,7 +165,10 @@ class Experiments:
         def fn(tx: Tx) -> None:
             found = _locked(tx, caller, experiment)
             if found.deleted_at is None:
-                raise NotFound(f"The experiment {found.name!r} is not deleted.")
+                raise NotFound(
+                    f"The experiment {found.name!r} is not deleted.",
+                    details={"experiment": str(found.experiment_id)},
+                )
             store.update_experiment(
                 tx,
                 caller.workspace,
@@ -197,7 +200,10 @@ class Experiments:
         def fn(tx: Tx) -> None:
             found = _held(tx, caller, experiment)
             if not store.remove_tag(tx, caller.workspace, found.experiment_id, key):
-                raise NotFound(f"The experiment {found.name!r} has no tag {key[:250]!r}.")
+                raise NotFound(
+                    f"The experiment {found.name!r} has no tag {key[:250]!r}.",
+                    details={"experiment": str(found.experiment_id), "tag": key[:250]},
+                )
 
         self._storage.write(fn)
 
@@ -216,7 +222,7 @@ def number_of(tx: Tx, caller: Caller, experiment: str) -> int:
         return _insert(tx, caller, name, "", {})
     number, is_deleted = known
     if is_deleted:
-        raise _deleted(name)
+        raise _deleted(name, number)
     return number
 
 
@@ -226,10 +232,10 @@ def number_of_id(tx: Tx, caller: Caller, experiment_id: int) -> int:
         return number_of(tx, caller, DEFAULT_NUMBER)
     found = store.state_of(tx, caller.workspace, experiment_id)
     if found is None:
-        raise NotFound(f"No Experiment with id={experiment_id} exists")
+        raise NotFound(f"There is no experiment {experiment_id}.", details={"experiment": str(experiment_id)})
     name, is_deleted = found
     if is_deleted:
-        raise _deleted(name)
+        raise _deleted(name, experiment_id)
     return experiment_id
 
 
@@ -271,6 +277,7 @@ def _refuse_taken(tx: Tx, caller: Caller, name: str) -> None:
         hint="Restore it, or choose another name."
         if is_deleted
         else "Log your runs to it, or choose another name.",
+        details={"experiment_name": name, **({"is_deleted": True} if is_deleted else {})},
     )
 
 
@@ -278,7 +285,14 @@ def _held(tx: Tx, caller: Caller, experiment: str | int, *, gone: bool = False) 
     """The experiment, held and not deleted. Raises Conflict for a deleted one, or with `gone` NotFound."""
     found = _locked(tx, caller, experiment)
     if found.deleted_at is not None:
-        raise NotFound(f"The experiment {found.name!r} is deleted already.") if gone else _deleted(found.name)
+        number = found.experiment_id
+        raise (
+            NotFound(
+                f"The experiment {found.name!r} is deleted already.", details={"experiment": str(number)}
+            )
+            if gone
+            else _deleted(found.name, number)
+        )
     return found
 
 
@@ -288,8 +302,12 @@ def _locked(tx: Tx, caller: Caller, experiment: str | int) -> Experiment:
     return find_experiment(tx, caller, number)
 
 
-def _deleted(name: str) -> Conflict:
-    return Conflict(f"The experiment {name!r} is deleted.", hint="Restore it, or use another.")
+def _deleted(name: str, number: int) -> Conflict:
+    return Conflict(
+        f"The experiment {name!r} is deleted.",
+        hint="Restore it, or use another.",
+        details={"deleted": f"experiment {number}"},
+    )
 
 
 def find_experiment(tx: Tx, caller: Caller, experiment: str | int) -> Experiment:
@@ -305,5 +323,8 @@ def find_experiment(tx: Tx, caller: Caller, experiment: str | int) -> Experiment
         found = store.find_experiment(tx, caller.workspace, name=experiment)
     if found is None:
         names = [one.name for one in store.list_experiments(tx, caller.workspace)]
-        raise NotFound(f"There is no experiment {str(experiment)[:80]!r}.", details={"known": names[:50]})
+        raise NotFound(
+            f"There is no experiment {str(experiment)[:80]!r}.",
+            details={"experiment": str(experiment)[:80], "known": names[:50]},
+        )
     return found

@@ -10,7 +10,7 @@ from holdfast.tracking.records import Run
 from holdfast.tracking.store import models as model_store
 from holdfast.tracking.store import runs as run_store
 
-__all__ = ["find_run", "hold_run", "model_number", "run_number", "unseal"]
+__all__ = ["find_run", "hold_run", "model_number", "no_model", "run_number", "unseal"]
 
 
 def find_run(tx: Tx, caller: Caller, run_id: str) -> Run:
@@ -40,7 +40,9 @@ def hold_run(tx: Tx, caller: Caller, run_id: str, *, even_deleted: bool = False)
         raise _no_run(run_id)
     if state.is_deleted and not even_deleted:
         raise InvalidInput(
-            f"The run {run_id} must be in the 'active' state, and it is deleted.", hint="Restore it first."
+            f"The run {run_id} must be in the 'active' state, and it is deleted.",
+            hint="Restore it first.",
+            details={"deleted": f"run {run_id}"},
         )
     return state
 
@@ -56,8 +58,13 @@ def model_number(tx: Tx, caller: Caller, model_id: str) -> int:
     """The integer id of a logged model. Raises NotFound."""
     number = model_store.model_number(tx, caller.workspace, model_id)
     if number is None:
-        raise NotFound(f"There is no logged model {model_id[:80]!r}.")
+        raise no_model(model_id)
     return number
+
+
+def no_model(model_id: str) -> NotFound:
+    """There is no such logged model."""
+    return NotFound(f"There is no logged model {model_id[:80]!r}.", details={"logged_model": model_id[:80]})
 
 
 def _no_run(run_id: str) -> NotFound:

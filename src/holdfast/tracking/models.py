@@ -15,6 +15,7 @@ from holdfast.kernel.principal import Caller
 from holdfast.storage import Objects, Storage, Tx, lock, trees
 from holdfast.tracking.batches import check_value
 from holdfast.tracking.experiments import find_experiment
+from holdfast.tracking.held import no_model
 from holdfast.tracking.names import check_given_id
 from holdfast.tracking.query import Filter, Order
 from holdfast.tracking.records import LoggedModel
@@ -58,6 +59,7 @@ class LoggedModels:
             raise InvalidInput(
                 f"{name[:80]!r} is not a name for a logged model.",
                 hint="Use 1 to 250 characters without / \\ : . % and quotes.",
+                details={"logged_model_name": name[:80]},
             )
         if len(type) > _TYPE_LIMIT:
             raise InvalidInput(f"The model type {type[:80]!r} has more than {_TYPE_LIMIT} characters.")
@@ -158,11 +160,17 @@ class LoggedModels:
         return self._storage.write(fn)
 
     def delete_model(self, caller: Caller, model_id: str) -> None:
-        """Delete a logged model; versions that were registered from it keep their files. Audited. Raises NotFound."""
+        """Delete a logged model; versions that were registered from it keep their files. Audited.
+
+        One that is deleted already is fine. Raises NotFound for one that never was.
+        """
         require(caller, "tracking:write")
 
         def fn(tx: Tx) -> None:
-            _hold(tx, caller, model_id)
+            lock(tx, "logged-model", caller.workspace, model_id)
+            if model_store.was_deleted(tx, caller.workspace, model_id):
+                return
+            _find(tx, caller, model_id)
             values = {"deleted_at": caller.time_ms, "updated_at": caller.time_ms}
             model_store.update_logged_model(tx, caller.workspace, model_id, values)
             audit.append(tx, caller, action="model.delete", object=f"logged-model:{model_id}")
@@ -208,7 +216,10 @@ class LoggedModels:
         def fn(tx: Tx) -> None:
             _hold(tx, caller, model_id)
             if not model_store.remove_tag(tx, caller.workspace, _number(tx, caller, model_id), key):
-                raise NotFound(f"The logged model {model_id} has no tag {key[:250]!r}.")
+                raise NotFound(
+                    f"The logged model {model_id} has no tag {key[:250]!r}.",
+                    details={"logged_model": model_id, "tag": key[:250]},
+                )
 
         self._storage.write(fn)
 
@@ -255,7 +266,7 @@ def _hold(tx: Tx, caller: Caller, model_id: str) -> LoggedModel:
 def _find(tx: Tx, caller: Caller, model_id: str) -> LoggedModel:
     model = model_store.find_logged_model(tx, caller.workspace, model_id)
     if model is None:
-        raise NotFound(f"There is no logged model {model_id[:80]!r}.")
+        raise no_model(model_id)
     return model
 
 

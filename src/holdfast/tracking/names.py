@@ -46,4 +46,5 @@ def check_name(kind: str, name: str, most: int) -> None:
         raise InvalidInput(
             f"{name[:80]!r} is not a name for {article} {kind}.",
             hint=f"Use 1 to {most} characters, no control characters.",
+            details={"longer_than": most} if len(name) > most else None,
         )

@@ -141,7 +141,10 @@ def parse_order(texts: Sequence[str], grammar: Grammar) -> list[Order]:
         if not tokens.at_end() and tokens.word() in ("ASC", "DESC"):
             tokens.next()
         if not tokens.at_end():
-            raise _wrong(f"The order {text[:120]!r}", "entity.key and ASC or DESC")
+            raise InvalidInput(
+                f"The order {text[:120]!r} was found where entity.key and ASC or DESC belongs.",
+                details={"order": text[:120]},
+            )
         if any((one.entity, one.key) == (entity, key) for one in orders):
             raise InvalidInput(f"The order {key[:80]!r} stands twice.", hint="Give each once.")
         orders.append(Order(entity, key, descending))
@@ -164,6 +167,7 @@ class _Tokens:
                 raise InvalidInput(
                     f"The filter can't be read from {text[position : position + 40]!r} on.",
                     hint="Close every quote; compare with = != > >= < <= LIKE ILIKE IN.",
+                    details={"clause": text[position : position + 40]},
                 )
             kind = str(found.lastgroup)
             self._tokens.append(_Token(kind, found.group(kind), found.start(kind)))
@@ -177,6 +181,7 @@ class _Tokens:
             raise InvalidInput(
                 f"The filter ends too early: {self.text[-60:]!r}.",
                 hint="A condition is entity.key = 'value'.",
+                details={"clause": self.text[-60:]},
             )
         return self._tokens[self._at]
 
@@ -192,7 +197,7 @@ class _Tokens:
 
     def expect(self, word: str) -> None:
         if self.word() != word and self.peek().text != word:
-            raise _wrong(f"{self.peek().text[:60]!r} in {self.near()!r}", word)
+            raise _wrong(self.peek().text, word, f" in {self.near()!r}")
         self.next()
 
     def near(self) -> str:
@@ -213,8 +218,8 @@ def _clause(tokens: _Tokens, grammar: Grammar) -> Clause:
     if operator in _NULLS:
         return Clause(entity, key, operator)
     if operator in _LISTS:
-        return Clause(entity, key, operator, _listed(tokens, key))
-    return Clause(entity, key, operator, _value(tokens, key, kind))
+        return Clause(entity, key, operator, _listed(tokens, entity, key))
+    return Clause(entity, key, operator, _value(tokens, entity, key, kind))
 
 
 def _identifier(tokens: _Tokens, grammar: Grammar, more: frozenset[str]) -> tuple[str, str]:
@@ -232,9 +237,10 @@ def _identifier(tokens: _Tokens, grammar: Grammar, more: frozenset[str]) -> tupl
             raise InvalidInput(
                 f"{head[:80]!r} is nothing that {grammar.what} are searched by.",
                 hint=f"There are: {', '.join(sorted(set(grammar.entities.values())))}.",
+                details={"entity": head[:80], "entities": sorted(set(grammar.entities.values()))},
             )
     else:
-        raise _wrong(f"{token.text[:60]!r}", "entity.key")
+        raise _wrong(token.text, "entity.key")
     if not key:
         raise InvalidInput(f"A key is missing behind {token.text[:80]!r}.")
     if entity == "attribute":
@@ -243,11 +249,13 @@ def _identifier(tokens: _Tokens, grammar: Grammar, more: frozenset[str]) -> tupl
             raise InvalidInput(
                 f"{key[:80]!r} is no attribute of {grammar.what}.",
                 hint=f"There are: {', '.join(sorted(grammar.attributes))}.",
+                details={"attribute": key[:80], "attributes": sorted({*grammar.attributes, *more})},
             )
     if key not in grammar.inner.get(entity, (key,)):
         raise InvalidInput(
             f"{key[:80]!r} is nothing that a {entity} is searched by.",
             hint=f"There are: {', '.join(sorted(grammar.inner[entity]))}.",
+            details={"key": key[:80], "of": entity, "keys": sorted(grammar.inner[entity])},
         )
     return entity, key
 
@@ -273,46 +281,50 @@ def _operator(tokens: _Tokens) -> Operator:
         text = "!="
     found = _OPERATORS.get(text)
     if found is None:
-        raise _wrong(f"{token.text[:60]!r}", "a comparison: = != > >= < <= LIKE ILIKE IN")
+        raise _wrong(token.text, "a comparison: = != > >= < <= LIKE ILIKE IN")
     return found
 
 
 def _check_operator(entity: str, key: str, kind: Kind, operator: Operator, grammar: Grammar) -> None:
-    if operator in _NULLS:
-        fits = entity in grammar.nulls
-    elif operator in _LISTS:
-        fits = kind == "listed"
-    else:
-        fits = operator in (_NUMERIC if kind == "number" else _TEXTUAL)
-    if not fits:
-        raise InvalidInput(f"The {entity} {key[:80]!r} of {grammar.what} can't be compared by {operator}.")
+    fitting = {*(_NUMERIC if kind == "number" else _TEXTUAL)}
+    fitting |= _LISTS if kind == "listed" else set()
+    fitting |= _NULLS if entity in grammar.nulls else set()
+    if operator not in fitting:
+        raise InvalidInput(
+            f"The {entity} {key[:80]!r} of {grammar.what} can't be compared by {operator}.",
+            hint=f"Compare it by: {' '.join(sorted(fitting))}.",
+            details={"operator": operator, "operators": sorted(fitting)},
+        )
 
 
-def _value(tokens: _Tokens, key: str, kind: Kind) -> str | float:
+def _value(tokens: _Tokens, entity: str, key: str, kind: Kind) -> str | float:
     token = tokens.next()
+    found = {"value": token.text[:60], "of": entity, "key": key[:80]}
     if kind == "number":
         if token.kind != "word" or not _NUMBER.fullmatch(token.text):
             raise InvalidInput(
                 f"{token.text[:60]!r} is not a number to compare {key[:80]!r} with.",
                 hint="Write it without quotes.",
+                details={**found, "wanted": "number"},
             )
         return float(token.text)
     if token.kind != "quoted" or token.text[0] == "`":
         raise InvalidInput(
             f"{token.text[:60]!r} is not a text to compare {key[:80]!r} with.",
             hint="Put it in quotes: 'value'.",
+            details={**found, "wanted": "text"},
         )
     return token.text[1:-1]
 
 
-def _listed(tokens: _Tokens, key: str) -> tuple[str, ...]:
+def _listed(tokens: _Tokens, entity: str, key: str) -> tuple[str, ...]:
     tokens.expect("(")
-    values = [str(_value(tokens, key, "text"))]
+    values = [str(_value(tokens, entity, key, "text"))]
     while tokens.peek().text == ",":
         tokens.next()
         if tokens.peek().text == ")":
             break
-        values.append(str(_value(tokens, key, "text")))
+        values.append(str(_value(tokens, entity, key, "text")))
         if len(values) > _MOST_LISTED:
             raise InvalidInput(
                 f"The list for {key[:80]!r} has more than {_MOST_LISTED} values.", hint="Ask in parts."
@@ -321,5 +333,7 @@ def _listed(tokens: _Tokens, key: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _wrong(found: str, wanted: str) -> InvalidInput:
-    return InvalidInput(f"{found} was found where {wanted} belongs.")
+def _wrong(found: str, wanted: str, place: str = "") -> InvalidInput:
+    return InvalidInput(
+        f"{found[:60]!r}{place} was found where {wanted} belongs.", details={"clause": found[:60]}
+    )

@@ -41,6 +41,7 @@ __all__ = [
     "records_of",
     "remove_tag",
     "update_logged_model",
+    "was_deleted",
 ]
 
 models = Table(
@@ -131,6 +132,14 @@ def find_logged_model(tx: Tx, workspace: str, model_id: str) -> LoggedModel | No
     )
     found = records_of(tx, workspace, tx.execute(query).all())
     return found[0] if found else None
+
+
+def was_deleted(tx: Tx, workspace: str, model_id: str) -> bool:
+    """Whether there was such a logged model, which is deleted."""
+    query = select(models.c.deleted_at).where(
+        models.c.workspace_id == workspace, models.c.model_id == model_id
+    )
+    return tx.execute(query).scalar_one_or_none() is not None
 
 
 def list_logged_models(tx: Tx, workspace: str, run_id: str) -> list[LoggedModel]:
