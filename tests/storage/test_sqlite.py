@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -110,22 +109,21 @@ def test_threads_and_the_loop_write_at_once(storage: Storage, notes: Table) -> N
 
 
 def test_closing_answers_everybody_and_keeps_what_was_acknowledged(storage: Storage, notes: Table) -> None:
-    begun = threading.Barrier(7)
+    is_busy = threading.Event()
     numbers = iter(range(10**6))
 
     def work() -> int:
-        begun.wait()
         for done in range(10**6):
             try:
-                storage.write(add(notes, next(numbers)))
+                if storage.write(add(notes, next(numbers))) == 100:
+                    is_busy.set()
             except Unavailable:
                 return done
         raise AssertionError("it never closed")
 
     with ThreadPoolExecutor(6) as pool:
         workers = [pool.submit(work) for _ in range(6)]
-        begun.wait()
-        time.sleep(0.3)
+        assert is_busy.wait(60)
         storage.close()
         acknowledged = sum(worker.result(timeout=30) for worker in workers)
     again = Storage(storage.location)

@@ -69,7 +69,8 @@ class HistoryCalls:
         end = start + limit_of(body.max_results, default=count or 1, most=_MOST_POINTS)
         more = encode_offset(end, bound) if end < count else None
         found = metric_entities(key, points, start, end)
-        return answer_whole({"metrics": found, **({"next_page_token": more} if more else {})})
+        page = {"metrics": found} if found else {}
+        return answer_whole({**page, "next_page_token": more} if more else page)
 
     def history_bulk(self, call: Call) -> Raw:
         """get-history-bulk: the first points of a metric of many runs"""

@@ -394,7 +394,7 @@ def _check_count(what: str, count: int, most: int) -> None:
 
 def _refuse_two_values(params: Sequence[Pair]) -> None:
     seen: dict[str, str] = {}
-    twice = [one.key for one in params if seen.setdefault(one.key, one.value) != one.value]
+    twice = [one.key[:250] for one in params if seen.setdefault(one.key, one.value) != one.value]
     if twice:
         raise InvalidInput(
             f"Duplicate parameter keys have been submitted: {sorted(set(twice))}. Please ensure the request contains "
@@ -428,7 +428,11 @@ def _in_their_words(error: InvalidInput, run_id: str, batch: _LogBatch | None) -
     if "param" not in details:
         return error
     if batch is not None:
-        clash = {"key": details["param"], "old_value": details["value"], "new_value": details["asked"]}
+        clash = {
+            "key": details["param"],
+            "old_value": details["value"][:250],
+            "new_value": details["asked"][:250],
+        }
         return InvalidInput(
             f"Changing param values is not allowed. Params were already logged='[{clash}]' for run ID='{run_id}'."
         )
